@@ -1,0 +1,203 @@
+"""The configuration models. Their docstrings are the reference (``docs/configuration.md`` is generated from them)."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from pairloop.kit.options import Options
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+PluginOptions = dict[str, Any]
+
+
+class CampaignConfig(Options):
+    """Who this campaign is."""
+
+    name: Name = "campaign"
+    """Lower-case name; letters, digits, "-" and "_"."""
+    seed: int = Field(default=0, ge=0)
+    """Everything random is derived from it: the same seed gives the same campaign."""
+    id: Name | None = None
+    """Fixed id for comparisons row by row; a random one is drawn when left out."""
+    plugins: tuple[str, ...] = ()
+    """Observer plugins to load, by entry-point name (``observer.<name>``)."""
+
+
+class DataConfig(Options):
+    """Where prompts and responses come from."""
+
+    source: str = "jsonl"
+    """Pair source: see ``pairloop plugins``."""
+    path: str | None = None
+    """File or folder of the source, relative to the configuration file."""
+    options: PluginOptions = Field(default_factory=dict)
+    """Options of the source."""
+    near_duplicate_threshold: Share = 0.9
+    """Prompts whose word 3-gram sets are at least this similar (Jaccard) share a group; 1 turns the search off."""
+
+
+class BackendConfig(Options):
+    """Who annotates."""
+
+    kind: str = "simulated"
+    """Annotation backend: see ``pairloop plugins``."""
+    gold: str | None = None
+    """Gold scorer by which simulated annotators judge."""
+    prelabels: Literal["off", "hidden", "shown"] = "hidden"
+    """Send the model's guess: not at all, stored but hidden from annotators, or shown to them."""
+    prelabel_control: Share = 0.2
+    """Share of the tasks that stay blind when prelabels are shown."""
+    options: PluginOptions = Field(default_factory=dict)
+    """Options of the backend."""
+
+
+class RoundConfig(Options):
+    """How rounds run."""
+
+    size: int = Field(default=50, ge=1)
+    """Assignments a round."""
+    replicas: int = Field(default=1, ge=1, le=20)
+    """Votes asked for each pair. One vote on many pairs teaches more than many on one."""
+    max_rounds: int = Field(default=20, ge=1)
+    """The campaign is finished after so many rounds."""
+    close_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """A round closes when this share of its assignments is answered or skipped …"""
+    close_count: int | None = Field(default=None, ge=1)
+    """… or this many …"""
+    close_after_hours: float | None = Field(default=None, gt=0)
+    """… or so long after it was published, whatever comes first (with at least one vote)."""
+    on_close: Literal["keep", "withdraw"] = "keep"
+    """Assignments still open when the round closes: keep them (late votes join the next round) or withdraw them."""
+    on_skip: Literal["ask_again", "retire"] = "ask_again"
+    """A skipped pair is asked again in a later round, or never."""
+    max_asks: int = Field(default=2, ge=1)
+    """A skipped pair is retired after being asked so often."""
+
+
+class HoldoutConfig(Options):
+    """The held-out groups that measure and never train."""
+
+    fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    """Share of the groups on the holdout side, fixed by hash when the data is read."""
+    share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
+    """Share of each batch that is drawn at random from the holdout side."""
+
+
+class SelectionConfig(Options):
+    """Which pairs are asked."""
+
+    strategy: str = "logdet"
+    """Strategy of the active arm: see ``pairloop plugins``."""
+    random_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.15
+    """Share of each batch drawn at random from the training side: control arm and calibration set."""
+    candidates: int = Field(default=1_000_000, ge=100)
+    """At most so many candidate pairs are looked at in a round; more are sampled uniformly."""
+    options: PluginOptions = Field(default_factory=dict)
+    """Options of the strategy."""
+
+
+class RewardConfig(Options):
+    """The reward model."""
+
+    model: str = "tfidf"
+    """Reward model: see ``pairloop plugins``."""
+    options: PluginOptions = Field(default_factory=dict)
+    """Options of the reward model."""
+
+
+class BudgetConfig(Options):
+    """What the campaign may spend; enforced before anything is published."""
+
+    labels: int | None = Field(default=None, ge=0)
+    """Votes, open assignments included."""
+    cost: float | None = Field(default=None, ge=0)
+    """Money, open assignments included, in the currency of ``cost_per_vote``."""
+    cost_per_vote: float = Field(default=0.0, ge=0)
+    """Expected price of a vote."""
+    annotator_hours: float | None = Field(default=None, gt=0)
+    """Working time of annotators; open assignments count with ``seconds_per_vote``."""
+    seconds_per_vote: float = Field(default=30.0, gt=0)
+    """Expected working time of a vote, until votes tell."""
+    until: datetime | None = None
+    """Nothing is published after this moment."""
+
+    @model_validator(mode="after")
+    def _price_for_cost(self) -> "BudgetConfig":
+        if self.cost is not None and self.cost_per_vote == 0:
+            raise ValueError("budget.cost needs budget.cost_per_vote > 0, or nothing would ever be spent")
+        return self
+
+
+class PromptsConfig(Options):
+    """When a prompt leaves selection and tuning."""
+
+    exclude_below: float | None = Field(default=2.0, ge=1.0, le=5.0)
+    """A prompt whose mean rating (1 to 5) is below this is excluded; null keeps all."""
+    min_ratings: int = Field(default=1, ge=1)
+    """Ratings needed before a prompt can be excluded."""
+
+
+class PolicyConfig(Options):
+    """When and how the policy is tuned."""
+
+    tuner: str | None = None
+    """Policy tuner (best_of_n, rloo …); null: the policy is never tuned."""
+    model: str = "scratch"
+    """Initial policy π0: a model folder, a hub name, or "scratch" for a small one trained on the pool's responses."""
+    start_labels: int | None = Field(default=1000, ge=1)
+    """The gate opens at so many votes …"""
+    start_accuracy: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    """… or when the lower end of the holdout accuracy's interval reaches this."""
+    every_labels: int = Field(default=1000, ge=1)
+    """Tuned again after so many more votes."""
+    prompts: int = Field(default=64, ge=2)
+    """Prompts used for tuning, drawn from the training side."""
+    probe_prompts: int = Field(default=16, ge=1)
+    """Prompts that are not tuned on and judge the result."""
+    kl_weight: float = Field(default=0.05, ge=0)
+    """β of the KL penalty."""
+    kl_budget: float = Field(default=20.0, gt=0)
+    """Tuning stops beyond this KL divergence from π0, in nats a sequence."""
+    conservatism: float = Field(default=1.0, ge=0)
+    """k in the optimised reward: posterior mean − k · standard deviation."""
+    samples: int = Field(default=1, ge=0)
+    """New responses of the tuned policy for each sampled prompt, against as many of the initial one."""
+    sample_prompts: int = Field(default=24, ge=1)
+    """Prompts sampled after each tuning."""
+    fresh_share: Share = 0.5
+    """Share of the next batch's active arm reserved for pairs with new responses."""
+    options: PluginOptions = Field(default_factory=dict)
+    """Options of the tuner."""
+
+
+class ResourcesConfig(Options):
+    """What pairloop may use."""
+
+    threads: int = Field(default=1, ge=1)
+    """Threads for training; 1 keeps results independent of the machine."""
+
+
+class Config(Options):
+    """A whole campaign; each table has defaults, so an empty file is a valid configuration."""
+
+    campaign: CampaignConfig = CampaignConfig()
+    data: DataConfig = DataConfig()
+    backend: BackendConfig = BackendConfig()
+    round: RoundConfig = RoundConfig()
+    holdout: HoldoutConfig = HoldoutConfig()
+    selection: SelectionConfig = SelectionConfig()
+    reward: RewardConfig = RewardConfig()
+    budget: BudgetConfig = BudgetConfig()
+    prompts: PromptsConfig = PromptsConfig()
+    policy: PolicyConfig = PolicyConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> "Config":
+        if self.holdout.share + self.selection.random_share > 1.0:
+            raise ValueError("holdout.share + selection.random_share must not exceed 1")
+        if self.holdout.share > 0 and self.holdout.fraction == 0:
+            raise ValueError("holdout.share needs holdout.fraction > 0")
+        return self

@@ -1,0 +1,202 @@
+"""The annotations: an append-only chain of salted digests, and the content that it vouches for.
+
+Every row's hash covers the hash before it, so that a changed, removed or reordered row is found. The content lives in
+its own table with a random salt: erasing a person's content deletes content and salt, the digest in the chain can no
+longer be guessed from, and the chain still verifies.
+"""
+
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pairloop.errors import CorruptionDetected
+from pairloop.kit.canonical import canonical_json, digest
+from pairloop.records import Annotation, AnnotatorKind, Arm, Choice, Vote
+from pairloop.states import AssignmentState
+from pairloop.store.database import Database, Row
+
+GENESIS = "0" * 64
+_CONTENT_FIELDS = (
+    "key", "backend", "remote_id", "revision", "annotator", "choice", "kind", "strength", "prompt_rating", "reason",
+    "seconds", "prelabel_shown", "submitted_at", "cost", "deleted",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of reported annotations."""
+
+    new: int = 0
+    revised: int = 0
+    retracted: int = 0
+    repeated: int = 0
+    late: int = 0
+    unknown: tuple[str, ...] = ()
+
+    def __add__(self, other: "Ingested") -> "Ingested":
+        return Ingested(
+            self.new + other.new, self.revised + other.revised, self.retracted + other.retracted,
+            self.repeated + other.repeated, self.late + other.late, self.unknown + other.unknown,
+        )  # fmt: skip
+
+    @property
+    def changed(self) -> int:
+        """How many annotations changed the store."""
+        return self.new + self.revised + self.retracted
+
+
+class AnnotationLog:
+    """Writes and reads annotations."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    # ------------------------------------------------------------------------------------------ writing
+
+    def ingest(self, annotations: Iterable[Annotation], *, during: int | None) -> Ingested:
+        """Insert or ignore by (backend, remote id, revision); inside a transaction.
+
+        ``during`` is the round that is open now: a vote for an older round counts as late.
+        """
+        total = Ingested()
+        for annotation in annotations:
+            total += self._ingest_one(annotation, during)
+        return total
+
+    def _ingest_one(self, annotation: Annotation, during: int | None) -> Ingested:
+        identity = digest([annotation.backend, annotation.remote_id, annotation.revision, annotation.deleted])
+        if self._db.value("SELECT 1 FROM annotation_log WHERE identity = ?", (identity,)):
+            return Ingested(repeated=1)
+        round_number = self._db.value("SELECT round FROM assignments WHERE key = ?", (annotation.key,))
+        if round_number is None:
+            return Ingested(unknown=(annotation.key,))
+        subject = digest([annotation.backend, annotation.remote_id])
+        older = self._db.value("SELECT max(seq) FROM annotations WHERE subject = ?", (subject,))
+        self._append(annotation, identity, subject, older, during)
+        self._update_assignment(annotation.key)
+        late = int(during is not None and round_number < during)
+        if annotation.deleted:
+            return Ingested(retracted=1, late=late)
+        return Ingested(revised=1, late=late) if older is not None else Ingested(new=1, late=late)
+
+    def _append(
+        self, annotation: Annotation, identity: str, subject: str, older: int | None, during: int | None
+    ) -> None:
+        last = self._db.row("SELECT seq, row_hash FROM annotation_log ORDER BY seq DESC LIMIT 1")
+        seq, prev_hash = (1, GENESIS) if last is None else (last["seq"] + 1, last["row_hash"])
+        content = canonical_json({name: _plain(getattr(annotation, name)) for name in _CONTENT_FIELDS})
+        salt = secrets.token_hex(16)
+        content_digest = digest([salt, content])
+        row_hash = digest([seq, identity, older, content_digest, prev_hash])
+        self._db.write(
+            "INSERT INTO annotation_log (seq, identity, supersedes, content_digest, prev_hash, row_hash)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (seq, identity, older, content_digest, prev_hash, row_hash),
+        )
+        self._db.write(
+            "INSERT INTO annotations (seq, subject, key, annotator, choice, deleted, content, salt, during)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (seq, subject, annotation.key, annotation.annotator, annotation.choice.value, int(annotation.deleted),
+             content, salt, during),
+        )  # fmt: skip
+        if older is not None:
+            self._db.write("UPDATE annotations SET superseded_by = ? WHERE seq = ?", (seq, older))
+
+    def _update_assignment(self, key: str) -> None:
+        """Answered, skipped, or open again, by the votes that stand now."""
+        choices = [
+            row["choice"]
+            for row in self._db.rows(
+                "SELECT choice FROM annotations WHERE key = ? AND superseded_by IS NULL AND deleted = 0", (key,)
+            )
+        ]
+        if any(choice != Choice.SKIP for choice in choices):
+            state = AssignmentState.ANSWERED
+        elif choices:
+            state = AssignmentState.SKIPPED
+        else:
+            state = AssignmentState.SENT
+        self._db.write("UPDATE assignments SET state = ? WHERE key = ?", (state.value, key))
+
+    def erase(self, seqs: Iterable[int]) -> int:
+        """Delete content and salt of these rows; the chain keeps their digests. Returns how many went."""
+        return sum(self._db.write("DELETE FROM annotations WHERE seq = ?", (seq,)) for seq in seqs)
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    def votes(self, *, up_to: int | None = None) -> list[Vote]:
+        """The votes that stand, in order of arrival: not superseded, not retracted; skips included.
+
+        A person counts once for a pair in a round, with the latest judgement. ``up_to`` limits to rows with
+        seq ≤ up_to, as they stood then.
+        """
+        limit = up_to if up_to is not None else 2**62
+        rows = self._db.rows(_VOTES_SQL, (limit, limit))
+        latest: dict[tuple[int, str, str], Row] = {}
+        for row in rows:
+            latest[row["round"], row["pair_id"], row["annotator"]] = row
+        return [_vote(row) for row in sorted(latest.values(), key=lambda row: int(row["seq"]))]
+
+    def last_seq(self) -> int:
+        """Number of the last row of the log; 0 when empty."""
+        return int(self._db.value("SELECT coalesce(max(seq), 0) FROM annotation_log"))
+
+    def verify(self) -> int:
+        """Check the whole chain and all content against it; returns the number of rows.
+
+        Raises:
+            CorruptionDetected: names the first row that does not fit.
+        """
+        previous, expected = GENESIS, 1
+        for row in self._db.rows(
+            "SELECT l.*, a.content, a.salt FROM annotation_log l LEFT JOIN annotations a USING (seq) ORDER BY seq"
+        ):
+            chained = digest([row["seq"], row["identity"], row["supersedes"], row["content_digest"], previous])
+            if row["seq"] != expected or row["prev_hash"] != previous or row["row_hash"] != chained:
+                raise CorruptionDetected(f"the annotation log does not verify at row {expected}", _RESTORE)
+            if row["content"] is not None and digest([row["salt"], row["content"]]) != row["content_digest"]:
+                raise CorruptionDetected(f"annotation {expected} was changed after it was stored", _RESTORE)
+            previous, expected = row["row_hash"], expected + 1
+        return expected - 1
+
+
+_RESTORE = "Restore the last good copy of the campaign folder, then pull again: nothing that the backend holds is lost."
+
+_VOTES_SQL = """
+    SELECT a.seq, a.key, a.annotator, a.choice, a.content, s.round, s.pair_id, s.flipped, s.arm, s.cost,
+           p.first, p.second
+    FROM annotations a
+    JOIN assignments s USING (key)
+    JOIN pairs p ON p.id = s.pair_id
+    WHERE a.seq <= ? AND a.deleted = 0 AND (a.superseded_by IS NULL OR a.superseded_by > ?)
+    ORDER BY a.seq
+"""
+
+
+def _vote(row: Row) -> Vote:
+    content = json.loads(row["content"])
+    left, right = (row["second"], row["first"]) if row["flipped"] else (row["first"], row["second"])
+    return Vote(
+        seq=row["seq"],
+        key=row["key"],
+        round=row["round"],
+        pair_id=row["pair_id"],
+        left=left,
+        right=right,
+        annotator=row["annotator"],
+        kind=AnnotatorKind(content["kind"]),
+        choice=Choice(row["choice"]),
+        arm=Arm(row["arm"]),
+        flipped=bool(row["flipped"]),
+        prelabel_shown=content["prelabel_shown"],
+        strength=content["strength"],
+        prompt_rating=content["prompt_rating"],
+        reason=content["reason"],
+        seconds=content["seconds"],
+        cost=content["cost"] if content["cost"] is not None else row["cost"],
+    )
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, Choice | AnnotatorKind) else value
