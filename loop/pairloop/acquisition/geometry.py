@@ -1,0 +1,55 @@
+"""Distances of pairs in whitened coordinates, chunk by chunk; an (N, D) matrix is never made."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairloop.posterior import FloatArray, IntArray
+
+Float64Array = NDArray[np.float64]
+
+_CHUNK_BYTES = 1 << 20  # two gathered blocks of this size stay in a core's cache
+
+
+def squared_lengths(coordinates: FloatArray, pairs: IntArray) -> Float64Array:
+    """‖g_i − g_j‖² in the precision of the coordinates (R, D), for (N, 2) rows → (N,) float64."""
+    out = np.empty(len(pairs))
+    width = max(1, coordinates.shape[1])
+    chunk = max(64, _CHUNK_BYTES // (width * coordinates.itemsize))
+    left = np.empty((chunk, coordinates.shape[1]), coordinates.dtype)
+    right = np.empty_like(left)
+    for start in range(0, len(pairs), chunk):
+        block = pairs[start : start + chunk]
+        a, b = left[: len(block)], right[: len(block)]
+        # mode="clip" lets numpy write into the buffer directly; the rows were checked before.
+        np.take(coordinates, block[:, 0], axis=0, out=a, mode="clip")
+        np.take(coordinates, block[:, 1], axis=0, out=b, mode="clip")
+        np.subtract(a, b, out=a)
+        out[start : start + chunk] = np.einsum("nd,nd->n", a, a)
+    return out
+
+
+def rounding(coordinates: FloatArray) -> float:
+    """Bound on the relative error of `squared_lengths`: a sum of D non-negative terms of rounded differences."""
+    terms = int(coordinates.shape[1]) + 4
+    return 4.0 * terms * float(np.finfo(coordinates.dtype).eps)
+
+
+def differences(coordinates: FloatArray, pairs: IntArray) -> Float64Array:
+    """g_i − g_j in float64: (M, 2) rows → (M, D); for small M."""
+    return coordinates[pairs[:, 0]].astype(np.float64) - coordinates[pairs[:, 1]].astype(np.float64)
+
+
+def conditioning(z: Float64Array, information: FloatArray) -> Float64Array:
+    """Directions U (K, D) that pending pairs have already used up, K ≤ min(M, D).
+
+    With A = I + Σ I_m z_m z_mᵀ the covariance given the pending pairs is A⁻¹ = I − UᵀU. If s are the singular values
+    and q the right singular vectors of √I·z, the rows of U are ``s/√(1 + s²) · q``.
+    """
+    if not len(z):
+        return np.empty((0, z.shape[1]))
+    if len(z) <= z.shape[1]:
+        _, s, vectors = np.linalg.svd(np.sqrt(information)[:, None] * z, full_matrices=False)
+    else:
+        values, columns = np.linalg.eigh((z * information[:, None]).T @ z)
+        s, vectors = np.sqrt(np.maximum(values, 0.0)), columns.T
+    return np.asarray((s / np.sqrt(1.0 + s * s))[:, None] * vectors)

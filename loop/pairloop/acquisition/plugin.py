@@ -1,0 +1,26 @@
+"""Entry point of the built-in strategies: random, entropy, bald, logdet."""
+
+from collections.abc import Sequence
+
+from pairloop.acquisition.batch import from_acquisition
+from pairloop.acquisition.functions import bald, entropy
+from pairloop.acquisition.logdet import LogdetOptions, LogdetStrategy
+from pairloop.acquisition.uniform import RandomStrategy
+from pairloop.hookspecs import hookimpl
+from pairloop.protocols import StrategySpec
+
+
+@hookimpl
+def pairloop_strategies() -> Sequence[StrategySpec]:
+    """The four strategies that come with pairloop."""
+    return [
+        StrategySpec("random", lambda _: RandomStrategy(), summary="uniform over the candidates, known propensities"),
+        StrategySpec("entropy", lambda _: from_acquisition(entropy), summary="the votes that are hardest to predict"),
+        StrategySpec("bald", lambda _: from_acquisition(bald), summary="most information about the reward, singly"),
+        StrategySpec(
+            "logdet",
+            lambda options: LogdetStrategy(options or LogdetOptions()),
+            LogdetOptions,
+            "most information about the reward as a batch (D-optimal); the default",
+        ),
+    ]
