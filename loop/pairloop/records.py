@@ -164,7 +164,12 @@ class Prelabel:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a backend needs to ask one question. ``key`` is the idempotency key of its assignment."""
+    """What a backend needs to ask one question. ``key`` is the idempotency key of its assignment.
+
+    Attributes:
+        left, right: the texts as displayed: the stored flip is already applied.
+        recorded: votes that came with the data, already mirrored to the display order: LEFT means the displayed left.
+    """
 
     key: str
     round: int

@@ -1,0 +1,1 @@
+"""The built-in annotation backends and pair sources of pairloop; each is a plugin behind its own entry point."""
