@@ -1,0 +1,88 @@
+"""Derived data on disk, which may be deleted at any time: fitted featurizers and features by content.
+
+A file is the sha256 of its content, then safetensors, written atomically. One that does not match is thrown away
+and computed again; a disk that cannot be written costs time and a warning, never the fit.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairloop.errors import StorageFull
+from pairloop.kit.atomic import write_atomic
+from pairloop.kit.canonical import canonical_json
+from pairloop.kit.ids import content_json
+from pairloop.records import ResponseView
+
+Arrays = Mapping[str, NDArray[Any]]
+ContentKeys = NDArray[np.bytes_]
+
+_DIGEST = 32
+_KEY = 16
+_KEPT_FILES = 4  # of each kind: the featurizers and features of the latest rounds
+_log = logging.getLogger(__name__)
+
+
+def content_keys(responses: Sequence[ResponseView]) -> list[bytes]:
+    """16 bytes a response: a hash of its prompt and its text, whatever its id."""
+    prompts: dict[str, bytes] = {}
+    keys = []
+    for response in responses:
+        if response.prompt_id not in prompts:
+            prompts[response.prompt_id] = canonical_json(content_json(response.prompt)).encode("utf-8", "surrogatepass")
+        hasher = hashlib.blake2b(prompts[response.prompt_id], digest_size=_KEY)
+        hasher.update(b"\x00" + response.text.encode("utf-8", "surrogatepass"))
+        keys.append(hasher.digest())
+    return keys
+
+
+class DiskCache:
+    """Checked array files in one folder; without a folder it remembers nothing."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def read(self, kind: str, key: str) -> dict[str, NDArray[Any]] | None:
+        """The arrays stored under (kind, key), or None where there are none that are intact."""
+        from safetensors.numpy import load
+
+        if self._folder is None:
+            return None
+        path = _path(self._folder, kind, key)
+        try:
+            data = path.read_bytes()
+        except OSError:  # absent, or deleted a moment ago
+            return None
+        if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+            _log.warning("the cache file %s is damaged; it is computed again", path)
+            return None
+        return load(data[_DIGEST:])
+
+    def write(self, kind: str, key: str, arrays: Arrays) -> None:
+        """Store arrays under (kind, key) and drop the oldest files of the kind."""
+        from safetensors.numpy import save
+
+        if self._folder is None:
+            return
+        content = save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())})
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(_path(self._folder, kind, key), hashlib.sha256(content).digest() + content)
+            _prune(self._folder, kind)
+        except (StorageFull, OSError) as error:
+            _log.warning("the feature cache cannot be written: %s", error)
+
+
+def _path(folder: Path, kind: str, key: str) -> Path:
+    return folder / f"{kind}-{key}.cache"
+
+
+def _prune(folder: Path, kind: str) -> None:
+    files = sorted(folder.glob(f"{kind}-*.cache"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files[_KEPT_FILES:]:
+        path.unlink(missing_ok=True)

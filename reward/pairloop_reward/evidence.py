@@ -1,0 +1,106 @@
+"""Choosing prior strength and flip rate by Laplace evidence: from the votes themselves, with no validation labels.
+
+The search is over τ_k, the prior standard deviation of a typical margin due to feature block k (the block's prior
+precision is 1/τ_k²), and the flip rate ε. It walks a grid from coarse to fine and starts every fit from the last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pairloop_reward.head import HeadFit, fit_head
+from pairloop_reward.likelihood import Float64, Votes
+
+FLIP_RATES = (0.0, 0.0125, 0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2, 0.225, 0.25, 0.275, 0.3, 0.325, 0.35)
+_FIRST_FLIP = 3
+_TAU_RANGE = (-10, 8)  # half octaves: 2⁻⁵ … 2⁴
+_TAU_SPREAD = 1.5  # of the hyperprior on log τ: two thirds within a factor of 4.5, so it matters for few votes only
+_FLIP_SHAPE = 3.0  # 2ε ~ Beta(1, 1 + this): densest at zero, where few votes leave it
+_STEPS = (4, 2, 1)
+_LARGEST = 20_000  # votes; more would not move the optimum by a grid step
+_TOLERANCE = 1e-3  # nats, while searching
+
+Point = tuple[int, ...]
+"""Half octaves of each τ, then the index of the flip rate."""
+
+
+def block_precision(sizes: Sequence[int], taus: Sequence[float]) -> Float64:
+    """(d,) prior precisions 1/τ² of the blocks."""
+    return np.concatenate([np.full(size, tau**-2.0) for size, tau in zip(sizes, taus, strict=True)])
+
+
+@dataclass(slots=True)
+class _Search:
+    votes: Votes
+    sizes: Sequence[int]
+    typical: Sequence[float]
+    flips: Sequence[float]
+    start: Float64 | None = None
+    seen: dict[Point, float] = field(default_factory=dict)
+
+    def taus(self, point: Point) -> list[float]:
+        return [2.0 ** (k / 2.0) for k in point[:-1]]
+
+    def inside(self, point: Point) -> bool:
+        low, high = _TAU_RANGE
+        return all(low <= k <= high for k in point[:-1]) and 0 <= point[-1] < len(self.flips)
+
+    def value(self, point: Point) -> float:
+        """Log evidence plus the log hyperpriors, up to a constant."""
+        if point not in self.seen:
+            taus, flip = self.taus(point), self.flips[point[-1]]
+            fit = fit_head(self.votes, block_precision(self.sizes, taus), flip, start=self.start, tolerance=_TOLERANCE)
+            self.start = fit.parameters
+            self.seen[point] = fit.log_evidence + log_hyperprior(taus, self.typical, flip)
+        return self.seen[point]
+
+    def climb(self, point: Point) -> Point:
+        """Compass search: along each axis in turn, with steps that shrink when no axis helps."""
+        free = [axis for axis, size in enumerate(self.sizes) if size] + (
+            [len(point) - 1] if len(self.flips) > 1 else []
+        )
+        for step in _STEPS:
+            moved = True
+            while moved:
+                moved = False
+                for axis in free:
+                    better = self._along(point, axis, step)
+                    moved, point = moved or better != point, better
+        return point
+
+    def _along(self, point: Point, axis: int, step: int) -> Point:
+        for sign in (step, -step):
+            candidate = (*point[:axis], point[axis] + sign, *point[axis + 1 :])
+            if self.inside(candidate) and self.value(candidate) > self.value(point) + 2 * _TOLERANCE:
+                return candidate
+        return point
+
+
+def log_hyperprior(taus: Sequence[float], typical: Sequence[float], flip_rate: float) -> float:
+    """Log density of (τ, ε) up to a constant: log-normal around ``typical``, Beta on 2ε."""
+    distance = np.log(np.asarray(taus) / np.asarray(typical)) / _TAU_SPREAD
+    return float(-0.5 * (distance**2).sum() + _FLIP_SHAPE * np.log1p(-2.0 * flip_rate))
+
+
+def fit_by_evidence(
+    votes: Votes, sizes: Sequence[int], typical: Sequence[float], flip_rate: float | None
+) -> tuple[HeadFit, tuple[float, ...], int]:
+    """The head at the best (τ, ε).
+
+    Args:
+        votes: all votes. sizes: dimensions of the feature blocks, in column order.
+        typical: τ of each block before any vote. flip_rate: fixes ε.
+
+    Returns:
+        The converged fit, the τ of each block, and how many grid points were tried.
+    """
+    flips = FLIP_RATES if flip_rate is None else (flip_rate,)
+    # every k-th vote: rounds and annotators come in order, so a stride is as good as a draw and needs no seed
+    sample = votes.subset(np.arange(0, len(votes), -(-len(votes) // _LARGEST)))
+    search = _Search(sample, sizes, typical, flips)
+    first = (*(round(2.0 * np.log2(tau)) for tau in typical), min(_FIRST_FLIP, len(flips) - 1))
+    best = search.climb(first)
+    taus = search.taus(best)
+    fit = fit_head(votes, block_precision(sizes, taus), flips[best[-1]], start=search.start)
+    return fit, tuple(taus), len(search.seen)

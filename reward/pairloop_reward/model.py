@@ -1,0 +1,201 @@
+"""The ``tfidf`` reward model: text features, a Bradley–Terry head and its Laplace posterior.
+
+``r(x, y) = w · ψ(x, y)`` with a fixed feature map ψ. Nothing needs a download or a GPU, and everything is refitted
+from scratch in seconds, which is what a labelling loop wants in every round.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pairloop.errors import UsageError
+from pairloop.kit.threads import numeric_threads
+from pairloop.posterior import FloatArray, PreferencePosterior
+from pairloop.protocols import BoolArray, FitReport, ModelContext, TrainingData
+from pairloop.records import ResponseView
+from pairloop_reward.cache import DiskCache
+from pairloop_reward.calibration import Calibration, calibrate
+from pairloop_reward.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from pairloop_reward.evidence import block_precision, fit_by_evidence
+from pairloop_reward.head import HeadFit
+from pairloop_reward.laplace import cholesky, marginal_precision, whiten
+from pairloop_reward.likelihood import TIE, Float64, Votes
+from pairloop_reward.options import TfidfOptions
+from pairloop_reward.signal import require_finite, require_signal, stuck_annotators
+from pairloop_reward.store import FeatureStore, featurizer_arrays, featurizer_from, fitted_featurizer
+
+KIND = "tfidf"
+BLOCKS = ("surface", "text")
+TYPICAL_TAUS = (1.0, 0.5)
+"""Prior standard deviation of a typical margin due to each block, before any vote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is needed to predict.
+
+    Attributes:
+        weights: (d,) posterior mean. factor: (d, d) lower Cholesky factor of the posterior precision of the weights.
+        flip_rate, tie, position_bias, temperature: as in `PreferencePosterior` and `likelihood`.
+        fitted: False before any vote.
+    """
+
+    weights: Float64
+    factor: Float64
+    flip_rate: float = 0.0
+    tie: float = 0.0
+    position_bias: float = 0.0
+    temperature: float = 1.0
+    fitted: bool = False
+
+
+class TfidfRewardModel:
+    """Implements `pairloop.protocols.RewardModel`."""
+
+    def __init__(self, options: TfidfOptions, context: ModelContext) -> None:
+        self._options = options
+        self._cache = DiskCache(context.cache)
+        self._store: FeatureStore | None = None
+        self._head: Head | None = None
+
+    def prior(self, responses: Sequence[ResponseView], trainable: BoolArray, *, seed: int) -> PreferencePosterior:
+        """The posterior before any vote: mean 0, a margin of a typical pair has standard deviation √(1² + ½²)."""
+        store = self._fit_store(responses, trainable)
+        precision = block_precision(store.featurizer.blocks, TYPICAL_TAUS)
+        self._store, self._head = store, Head(np.zeros(len(precision)), np.diag(np.sqrt(precision)))
+        return self.posterior(responses)
+
+    def fit(self, data: TrainingData, *, seed: int) -> FitReport:
+        """Fit features, head and temperature from scratch on all votes.
+
+        Raises:
+            NoSignal: no vote, ties only, or one displayed side only.
+            Diverged: a number is not finite.
+        """
+        store = self._fit_store(data.responses, data.trainable)
+        features = store.features(data.responses)
+        require_finite(features, data)
+        votes = self._votes(features, data)
+        require_signal(votes)
+        with numeric_threads():
+            fit, taus, tried = fit_by_evidence(votes, store.featurizer.blocks, TYPICAL_TAUS, self._options.flip_rate)
+            calibration = calibrate(
+                votes, data.group, data.control & ~data.prelabel_shown, fit,
+                folds=self._options.calibration_folds, seed=seed,
+            )  # fmt: skip
+            head = _head(fit, calibration.temperature)
+        self._store, self._head = store, head
+        cut = sum(len(response.text) > self._options.max_characters for response in data.responses)
+        notes = (*stuck_annotators(data), *([calibration.note] if calibration.note else []))
+        if cut:
+            notes = (*notes, f"{cut} responses were cut to {self._options.max_characters} characters for the model")
+        return FitReport(len(votes), _numbers(votes, fit, taus, calibration, head) | {
+            "responses_cut": float(cut), "grid_points": float(tried),
+        }, notes)  # fmt: skip
+
+    def posterior(self, responses: Sequence[ResponseView]) -> PreferencePosterior:
+        """Joint posterior over the rewards of these responses.
+
+        Raises:
+            UsageError: neither ``prior`` nor ``fit`` came before.
+        """
+        store, head = self._ready()
+        features = store.features(responses).astype(np.float64)
+        with numeric_threads():
+            return PreferencePosterior(
+                mean=features @ head.weights,
+                whitened=whiten(features, head.factor),
+                flip_rate=head.flip_rate,
+                tie=head.tie,
+                temperature=head.temperature,
+                fitted=head.fitted,
+                notes={"position_bias": head.position_bias},
+            )
+
+    def score(self, responses: Sequence[ResponseView]) -> tuple[FloatArray, FloatArray]:
+        """Posterior mean and standard deviation of each reward, two (N,) arrays.
+
+        Rewards have no zero of their own: the deviation is that of the difference to an average training response.
+        """
+        posterior = self.posterior(responses)
+        return posterior.mean, np.sqrt(np.sum(posterior.whitened**2, axis=1))
+
+    def save(self, into: Path) -> None:
+        """Write the model into an empty folder; the same model gives the same bytes.
+
+        Raises:
+            UsageError: neither ``prior`` nor ``fit`` came before. StorageFull: the disk is full.
+        """
+        store, head = self._ready()
+        scalars = {"flip_rate", "tie", "position_bias", "temperature", "fitted"}
+        values = {name: getattr(head, name) for name in sorted(scalars)}
+        arrays = {**featurizer_arrays(store.featurizer), "weights": head.weights, "factor": head.factor}
+        options = self._options.model_dump(mode="json")
+        write_checkpoint(into, KIND, Checkpoint({"head": values, "options": options}, store.featurizer.terms, arrays))
+
+    @classmethod
+    def load(cls, folder: Path, context: ModelContext) -> "TfidfRewardModel":
+        """The model in this folder; its posterior equals the saved model's bit for bit.
+
+        Raises:
+            CorruptionDetected: a file is missing, truncated or changed. DataError: the folder holds another model.
+        """
+        checkpoint = read_checkpoint(folder, KIND)
+        arrays = dict(checkpoint.arrays)
+        model = cls(TfidfOptions.model_validate(checkpoint.values["options"]), context)
+        model._head = Head(arrays.pop("weights"), arrays.pop("factor"), **checkpoint.values["head"])
+        model._store = FeatureStore(featurizer_from(arrays, checkpoint.terms), model._cache)
+        return model
+
+    def _fit_store(self, responses: Sequence[ResponseView], trainable: BoolArray) -> FeatureStore:
+        featurizer = fitted_featurizer(responses, trainable, self._options, self._cache)
+        return FeatureStore(featurizer, self._cache)
+
+    def _votes(self, features: FloatArray, data: TrainingData) -> Votes:
+        difference = features[data.left].astype(np.float64) - features[data.right]
+        anchored = np.where(data.prelabel_shown, self._options.prelabel_shown_weight, 1.0)
+        return Votes(difference, data.outcome, np.asarray(data.weight * anchored, dtype=np.float64))
+
+    def _ready(self) -> tuple[FeatureStore, Head]:
+        if self._store is None or self._head is None:
+            raise UsageError("the reward model is not fitted yet", "Call prior() or fit(), or load a saved one.")
+        return self._store, self._head
+
+
+def _head(fit: HeadFit, temperature: float) -> Head:
+    """The fitted head, with position bias and tie parameter integrated out of the precision of the weights."""
+    factor = cholesky(marginal_precision(fit.precision, 2))
+    return Head(fit.weights, factor, fit.flip_rate, fit.tie, fit.position_bias, temperature, fitted=True)
+
+
+def _numbers(
+    votes: Votes, fit: HeadFit, taus: Sequence[float], calibration: Calibration, head: Head
+) -> dict[str, float]:
+    """What a fit reports; finite by construction."""
+    ties = int((votes.outcome == TIE).sum())
+    numbers = {
+        "decisive_votes": float(len(votes) - ties),
+        "tied_votes": float(ties),
+        "features": float(len(fit.weights)),
+        "effective_parameters": _effective_parameters(fit, head),
+        **{f"prior_margin_{name}": tau for name, tau in zip(BLOCKS, taus, strict=True)},
+        "flip_rate": fit.flip_rate,
+        "tie": fit.tie,
+        "position_bias": fit.position_bias,
+        "log_likelihood": fit.log_likelihood,
+        "log_evidence": fit.log_evidence,
+        "temperature": calibration.temperature,
+        "calibration_votes": float(calibration.votes),
+    }
+    if calibration.votes:
+        numbers["calibration_log_loss_before"] = calibration.log_loss_before
+        numbers["calibration_log_loss"] = calibration.log_loss_after
+    return numbers
+
+
+def _effective_parameters(fit: HeadFit, head: Head) -> float:
+    """Well-determined weights, d − tr(Λ H⁻¹) (MacKay 1992)."""
+    scaled = whiten(np.diag(np.sqrt(fit.prior)), head.factor)
+    return float(len(fit.prior) - (scaled**2).sum())

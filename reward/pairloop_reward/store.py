@@ -1,0 +1,100 @@
+"""Features of responses, computed once: fits the featurizer, or finds it and its features in the cache."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairloop.kit.canonical import canonical_json
+from pairloop.protocols import BoolArray
+from pairloop.records import ResponseView
+from pairloop_reward.cache import DiskCache, content_keys
+from pairloop_reward.features import VERSION, Features, Featurizer, fit_featurizer
+from pairloop_reward.options import TfidfOptions
+
+_SCALARS = ("block", "bound", "max_characters")
+_ARRAYS = ("idf", "components", "text_mean", "surface_mean", "surface_scale")
+
+
+def featurizer_arrays(featurizer: Featurizer) -> dict[str, NDArray[Any]]:
+    """The featurizer as arrays, the terms apart."""
+    scalars = np.array([getattr(featurizer, name) for name in _SCALARS], dtype=np.float64)
+    return {"scalars": scalars, **{name: getattr(featurizer, name) for name in _ARRAYS}}
+
+
+def featurizer_from(arrays: dict[str, NDArray[Any]], terms: Sequence[str]) -> Featurizer:
+    """The inverse of `featurizer_arrays`."""
+    block, bound, max_characters = (float(value) for value in arrays["scalars"])
+    fields = {name: arrays[name] for name in _ARRAYS}
+    return Featurizer(tuple(terms), block=block, bound=bound, max_characters=int(max_characters), **fields)
+
+
+def fitted_featurizer(
+    responses: Sequence[ResponseView], trainable: BoolArray, options: TfidfOptions, cache: DiskCache
+) -> Featurizer:
+    """`fit_featurizer`, or what it gave for the same texts and options before."""
+    key = _fit_key(responses, trainable, options)
+    found = cache.read("featurizer", key)
+    if found is not None:
+        terms = found.pop("terms").tobytes().decode().split("\n")
+        return featurizer_from(found, [term for term in terms if term])
+    featurizer = fit_featurizer(responses, trainable, options)
+    # tokens hold no line break, so one separates them
+    terms_array = np.frombuffer("\n".join(featurizer.terms).encode(), dtype=np.uint8)
+    cache.write("featurizer", key, {**featurizer_arrays(featurizer), "terms": terms_array})
+    return featurizer
+
+
+def _fit_key(responses: Sequence[ResponseView], trainable: BoolArray, options: TfidfOptions) -> str:
+    seen = [response for response, use in zip(responses, trainable, strict=True) if use]
+    settings = {name: getattr(options, name) for name in ("dimensions", "vocabulary", "surface", "max_characters")}
+    hasher = hashlib.sha256(canonical_json([VERSION, settings]).encode())
+    for response, content in zip(seen, content_keys(seen), strict=True):
+        hasher.update(response.prompt_id.encode("utf-8", "surrogatepass") + b"\x00" + content)
+    return hasher.hexdigest()[:32]
+
+
+def _map_key(featurizer: Featurizer) -> str:
+    """Hash of the fitted map: features of another map never match."""
+    hasher = hashlib.sha256("\n".join((str(VERSION), *featurizer.terms)).encode())
+    for name, array in sorted(featurizer_arrays(featurizer).items()):
+        hasher.update(f"\n{name}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return hasher.hexdigest()[:32]
+
+
+class FeatureStore:
+    """Features of one featurizer, kept in memory and on disk by the content of (prompt, response)."""
+
+    def __init__(self, featurizer: Featurizer, cache: DiskCache) -> None:
+        self.featurizer = featurizer
+        self._cache = cache
+        self._key = _map_key(featurizer)
+        self._rows: dict[bytes, int] = {}
+        self._features: Features = np.zeros((0, featurizer.dimensions), dtype=np.float32)
+        self._read()
+
+    def features(self, responses: Sequence[ResponseView]) -> Features:
+        """(R, d) features, float32; what is new is computed and remembered."""
+        keys = content_keys(responses)
+        missing: dict[bytes, ResponseView] = {}
+        for key, response in zip(keys, responses, strict=True):
+            if key not in self._rows:
+                missing.setdefault(key, response)
+        if missing:
+            computed = self.featurizer.transform(list(missing.values()))
+            self._rows.update({key: len(self._features) + row for row, key in enumerate(missing)})
+            self._features = np.concatenate([self._features, computed])
+            self._write()
+        return self._features[[self._rows[key] for key in keys]] if keys else self._features[:0]
+
+    def _read(self) -> None:
+        found = self._cache.read("features", self._key)
+        if found is not None:
+            self._features = found["features"]
+            self._rows = {key.tobytes(): row for row, key in enumerate(found["keys"])}
+
+    def _write(self) -> None:
+        keys = np.frombuffer(b"".join(self._rows), dtype=np.uint8).reshape(len(self._rows), -1)
+        self._cache.write("features", self._key, {"keys": keys, "features": self._features})
