@@ -1,0 +1,1 @@
+"""Policies: sampling, reinforcement learning against a reward posterior, and best-of-n."""
