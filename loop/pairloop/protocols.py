@@ -248,7 +248,7 @@ class SelectionContext:
         group: (R,) group index of each response.
         pending: (M, 2) rows of pairs that are in flight: their expected information counts already.
         cost: (N,) price of asking each candidate, > 0.
-        per_prompt: at most this many picks of one prompt.
+        per_prompt: at most this many picks of one prompt; 0 for no limit (draws that must be uniform over pairs).
         seed: derived from campaign seed, round and step.
     """
 

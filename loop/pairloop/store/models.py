@@ -48,7 +48,8 @@ class ModelStore:
     ) -> None:
         """Record a model; ``artifact`` None records a rejected fit."""
         self._db.write(
-            "INSERT INTO models (role, round, artifact, accepted, votes, last_seq, report) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO models (role, round, artifact, accepted, votes, last_seq, report)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (role, round_number, artifact, int(artifact is not None), votes, last_seq, canonical_json(dict(report))),
         )
 

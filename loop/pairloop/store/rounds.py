@@ -83,8 +83,8 @@ class RoundStore:
             "INSERT INTO assignments (key, round, pair_id, replica, flipped, arm, strategy, score, rank, model,"
             " propensity, cost, state, remote_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (a.key, a.round, a.pair_id, a.replica, int(a.flipped), a.arm.value, a.strategy, a.score, a.rank, a.model,
-                 a.propensity, a.cost, a.state, a.remote_id)
+                (a.key, a.round, a.pair_id, a.replica, int(a.flipped), a.arm.value, a.strategy, a.score, a.rank,
+                 a.model, a.propensity, a.cost, a.state, a.remote_id)
                 for a in assignments
             ],
         )  # fmt: skip
@@ -154,9 +154,14 @@ class RoundStore:
 
 def _round(row: Row) -> Round:
     return Round(
-        row["number"], RoundState(row["state"]), row["version"], row["opened_at"], row["published_at"], row["closed_at"],
-        row["reason"],
-    )  # fmt: skip
+        number=row["number"],
+        state=RoundState(row["state"]),
+        version=row["version"],
+        opened_at=row["opened_at"],
+        published_at=row["published_at"],
+        closed_at=row["closed_at"],
+        reason=row["reason"],
+    )
 
 
 def _assignment(row: Row) -> Assignment:

@@ -142,7 +142,8 @@ class Store:
     def set_cursor(self, backend: str, value: str) -> None:
         """Move a backend's cursor, in the transaction of its page."""
         self._db.write(
-            "INSERT INTO cursors (backend, value) VALUES (?, ?) ON CONFLICT (backend) DO UPDATE SET value = excluded.value",
+            "INSERT INTO cursors (backend, value) VALUES (?, ?)"
+            " ON CONFLICT (backend) DO UPDATE SET value = excluded.value",
             (backend, value),
         )
 

@@ -1,0 +1,254 @@
+"""A campaign: ask, tell, step, run.
+
+``run`` is a loop over ``step``; ``step`` makes one move of the state machine; ``ask`` and ``tell`` are for callers
+who bring their own annotators.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pairloop.config import Config
+from pairloop.config.load import parse_config, read_text
+from pairloop.errors import BackendRejected, DataError, IllegalTransition, PairloopError, UsageError
+from pairloop.intake import IntakeReport, import_source
+from pairloop.kit.failpoints import failpoint
+from pairloop.kit.progress import Silent
+from pairloop.lifecycle import adopt_config, stop_reason
+from pairloop.manifest import write_manifest
+from pairloop.parts import Parts
+from pairloop.protocols import Progress
+from pairloop.records import Annotation, Batch, Event
+from pairloop.registry import Registry
+from pairloop.states import RoundState
+from pairloop.status import status_facts
+from pairloop.steps import collect, generate, publish, select, train, tune
+from pairloop.steps.base import Advanced, Finished, Outcome, StepContext, Waiting
+from pairloop.steps.contract import checked_annotations
+from pairloop.store import Store
+from pairloop.store.annotation_log import Ingested
+from pairloop.store.rounds import Round
+
+CONFIG_NAME = "campaign.toml"
+_IDLE_LIMIT = 10_000  # polls without news after which a simulator counts as stuck
+
+STEPS: Mapping[RoundState, Callable[[StepContext, Round], Outcome]] = MappingProxyType(
+    {
+        RoundState.SELECTING: select.run,
+        RoundState.PUBLISHING: publish.run,
+        RoundState.COLLECTING: collect.run,
+        RoundState.TRAINING: train.run,
+        RoundState.TUNING: tune.run,
+        RoundState.GENERATING: generate.run,
+    }
+)
+
+
+class Campaign:
+    """One labelling effort in one folder, opened for writing.
+
+    Use as a context manager, or call `close`.
+
+    Raises (on opening):
+        ConfigError: ``campaign.toml`` is wrong, or changes what must not change.
+        CampaignLocked: another process works on it.
+        StoreError: the database cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        registry: Registry | None = None,
+        progress: Progress | None = None,
+        config_text: str | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.config_file = self.folder / CONFIG_NAME
+        text = read_text(self.config_file) if config_text is None else config_text
+        self.config: Config = parse_config(text, str(self.config_file))
+        self.registry = registry or Registry()
+        self.progress: Progress = progress or Silent()
+        self.store = Store.open(self.folder)
+        try:
+            self.id = adopt_config(self.store, self.config)
+            self.parts = Parts(self.config, self.config_file, self.folder, self.id, self.registry)
+            self.parts.check()
+            self.registry.load_observers(self.config.campaign.plugins)
+        except BaseException:
+            self.store.close()
+            raise
+        self.store.on_event = self._notify
+        self._context = StepContext(self.store, self.config, self.parts, self.id, self.progress)
+
+    # ------------------------------------------------------------------------------------------ driving
+
+    def step(self) -> Outcome:
+        """Make one move: import the data, open a round, or run the step of its state.
+
+        Raises:
+            PairloopError: the state is unchanged; ``retryable`` says whether the same call may work later.
+        """
+        if self.store.pool.size()[0] == 0:
+            report = self.import_data()
+            return Advanced(0, RoundState.SELECTING, f"{report.prompts} prompts, {report.responses} responses read")
+        current = self._open_round()
+        if isinstance(current, Finished):
+            return current
+        outcome = STEPS[current.state](self._context, current)
+        if isinstance(outcome, Advanced) and outcome.state.is_terminal:
+            failpoint("round.closed")
+            write_manifest(self.store, self.config, self.registry)
+        return outcome
+
+    def run(self, *, wait: float | None = None, on_outcome: Callable[[Outcome], None] | None = None) -> Outcome:
+        """Step until the campaign is finished, or until it waits for people.
+
+        Args:
+            wait: seconds between polls while people work; None returns `Waiting` instead of sleeping. Simulators
+                answer at once and are always polled on.
+            on_outcome: called after every step.
+        """
+        idle = 0
+        while True:
+            outcome = self.step()
+            if on_outcome is not None:
+                on_outcome(outcome)
+            if isinstance(outcome, Finished):
+                return outcome
+            if isinstance(outcome, Waiting):
+                idle += 1
+                if not self.parts.backend.capabilities.blocking:
+                    if wait is None:
+                        return outcome
+                    time.sleep(wait)
+                elif idle > _IDLE_LIMIT:
+                    raise BackendRejected(f"backend {self.parts.backend.name!r} brought nothing in {idle} polls")
+            else:
+                idle = 0
+
+    def ask(self, n: int | None = None) -> Batch:
+        """The questions of the open round, choosing ``n`` new ones if none is open.
+
+        Nothing outside the store is touched. Answer with `tell`, then call `step`.
+
+        Raises:
+            UsageError: the campaign is finished.
+        """
+        while self.store.pool.size()[0] == 0:
+            self.step()
+        current = self._open_round()
+        if not isinstance(current, Finished) and current.state is RoundState.SELECTING:
+            outcome = select.run(self._context, current, n)
+            if isinstance(outcome, Finished):
+                raise UsageError(f"there is nothing left to ask: {outcome.reason}")
+            current = self._open_round()
+        if isinstance(current, Finished):
+            raise UsageError(f"there is nothing left to ask: {current.reason}")
+        assignments = self.store.rounds.assignments(current.number)
+        return Batch(current.number, tuple(assignments), tuple(publish.build_tasks(self._context, assignments)))
+
+    def tell(self, annotations: Iterable[Annotation]) -> Ingested:
+        """Store annotations; repeats and unknown keys are counted, not raised.
+
+        Raises:
+            ContractViolation: an annotation cannot be stored (empty id, NaN seconds …); nothing is stored then.
+        """
+        checked = checked_annotations(list(annotations), "tell")
+        latest = self.store.rounds.latest()
+        with self.store.transaction():
+            return collect.ingest(self._context, checked, latest.number if latest else None)
+
+    def import_data(self) -> IntakeReport:
+        """Read the pair source into the pool; known prompts and responses are merged.
+
+        Raises:
+            DataError: the source cannot be read, or leaves the pool without a single pair.
+        """
+        report = import_source(self.store, self.config, self.parts.source(), self.config.data.source, self.progress)
+        if self.store.pool.size()[0] == 0:
+            raise DataError(
+                f"{self.config.data.path or self.config.data.source}: no usable row "
+                f"({report.rows} read, {report.rejected} rejected)",
+                f"Reasons are in {self.folder / 'rejected.jsonl'}." if report.rejected else "The source is empty.",
+            )
+        return report
+
+    def pull(self) -> Ingested:
+        """Pull from the backend without moving the round, for late votes after the campaign ended."""
+        latest = self.store.rounds.latest()
+        return collect.pull(self._context, latest.number if latest else None)
+
+    def reopen(self) -> int:
+        """Collect again in the latest round; returns its number.
+
+        Raises:
+            IllegalTransition: it is not at a point where that makes sense.
+        """
+        latest = self.store.rounds.latest()
+        if latest is None:
+            raise IllegalTransition("there is no round to reopen")
+        with self.store.transaction():
+            self.store.rounds.move(latest, RoundState.COLLECTING, "reopened")
+            self.store.events.add("round_reopened", latest.number)
+        return latest.number
+
+    def abandon(self, reason: str) -> int:
+        """Give up the open round; its votes stay and train in the next one. Returns its number."""
+        latest = self.store.rounds.latest()
+        if latest is None or latest.state.is_terminal:
+            raise IllegalTransition("there is no open round to abandon")
+        with self.store.transaction():
+            self.store.rounds.move(latest, RoundState.ABANDONED, reason)
+            self.store.events.add("round_abandoned", latest.number, reason=reason)
+        return latest.number
+
+    # ------------------------------------------------------------------------------------------ looking
+
+    def status(self) -> dict[str, Any]:
+        """The facts that ``pairloop status --json`` prints."""
+        return status_facts(self.store, self.config)
+
+    # ------------------------------------------------------------------------------------------ innards
+
+    def _open_round(self) -> Round | Finished:
+        """The open round, opening the next one unless the campaign is finished."""
+        latest = self.store.rounds.latest()
+        if latest is not None and not latest.state.is_terminal:
+            return latest
+        reason = stop_reason(self.store, self.config, latest)
+        reason = reason or self.registry.hook.pairloop_should_stop(facts=self.status())
+        if reason is not None:
+            return Finished(reason)
+        with self.store.transaction():
+            opened = self.store.rounds.open()
+            self.store.events.add("round_opened", opened.number)
+        failpoint("round.opened")
+        return opened
+
+    def _notify(self, event: Event) -> None:
+        """Tell observers; their failure is logged, never fatal."""
+        try:
+            self.registry.hook.pairloop_event(event=event)
+        except Exception:
+            import logging
+
+            logging.getLogger("pairloop").exception("an observer plugin failed on %s", event.kind)
+
+    def close(self) -> None:
+        """Release backend, database and lock; may be called twice."""
+        try:
+            self.parts.close()
+        finally:
+            self.store.close()
+
+    def __enter__(self) -> "Campaign":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+__all__ = ["Advanced", "Campaign", "Finished", "Outcome", "PairloopError", "Waiting"]

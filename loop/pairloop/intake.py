@@ -1,0 +1,255 @@
+"""Reading a pair source into the pool: merged, grouped, split, and with every rejected row accounted for.
+
+The whole import is one transaction. Near-duplicate prompts share a group; a new prompt that resembles prompts on both
+sides of the split belongs to neither and is rejected.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pairloop import splits
+from pairloop.config import Config
+from pairloop.kit.atomic import write_atomic
+from pairloop.kit.canonical import canonical_json, digest
+from pairloop.kit.clock import now
+from pairloop.kit.ids import make_pair, prompt_id, response_id
+from pairloop.kit.text import clean, normalised, plain
+from pairloop.protocols import PairSource, Progress
+from pairloop.records import (
+    Choice,
+    Message,
+    Prompt,
+    PromptContent,
+    RecordedVote,
+    RejectedRow,
+    Response,
+    SourceRow,
+    Split,
+)
+from pairloop.store import Store
+
+REJECTED_FILE = "rejected.jsonl"
+
+
+@dataclass
+class IntakeReport:
+    """What became of every row."""
+
+    rows: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    prompts: int = 0
+    responses: int = 0
+    merged_prompts: int = 0
+    merged_responses: int = 0
+    listed_pairs: int = 0
+    recorded_votes: int = 0
+    near_duplicate_prompts: int = 0
+    groups: int = 0
+    holdout_groups: int = 0
+    shared_responses: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For the store and ``--json``."""
+        return {**self.__dict__, "reasons": dict(sorted(self.reasons.items()))}
+
+
+def import_source(store: Store, config: Config, source: PairSource, name: str, progress: Progress) -> IntakeReport:
+    """Read all rows; good ones go to the pool, bad ones to ``rejected.jsonl`` with line and reason.
+
+    Raises:
+        DataError: the source cannot be read at all.
+    """
+    report = IntakeReport()
+    good: list[SourceRow] = []
+    rejected: list[RejectedRow] = []
+    progress.start(f"reading {name}")
+    for row in source.rows():
+        report.rows += 1
+        progress.advance()
+        if isinstance(row, RejectedRow):
+            rejected.append(row)
+        else:
+            good.append(row)
+    rows = list(_cleaned(good, rejected))
+    groups = _Grouping(store, config, rows, report)
+    with store.transaction():
+        store.set_meta("holdout_threshold", groups.limit)
+        for row in rows:
+            reason = groups.conflict(row)
+            if reason is not None:
+                rejected.append(RejectedRow(row.line, reason, plain(row.prompt)[:80]))
+                continue
+            _add_row(store, row, groups, report)
+        report.rejected = len(rejected)
+        report.reasons = Counter(row.reason.partition(":")[0] for row in rejected)
+        report.groups = len(store.pool.groups())
+        report.holdout_groups = sum(side is Split.HOLDOUT for side in store.pool.groups().values())
+        report.shared_responses = _shared_responses(store)
+        _write_rejected(store.folder / REJECTED_FILE, rejected)
+        store.add_import(source.digest(), name, report.as_json(), now())
+        store.events.add("data_imported", None, **report.as_json())
+    progress.finish()
+    return report
+
+
+def _cleaned(rows: list[SourceRow], rejected: list[RejectedRow]) -> Iterator[SourceRow]:
+    """Texts without NUL and lone surrogates; rows whose prompt is empty or that keep fewer than two texts go."""
+    for row in rows:
+        prompt = _clean_prompt(row.prompt)
+        texts = [clean(response.text) for response in row.responses]
+        if not plain(prompt).strip():
+            rejected.append(RejectedRow(row.line, "the prompt is empty"))
+        elif len(set(texts)) < 2:
+            rejected.append(RejectedRow(row.line, "fewer than two different responses", texts[0][:80] if texts else ""))
+        else:
+            responses = tuple(
+                type(old)(text, old.provenance, old.metadata) for old, text in zip(row.responses, texts, strict=True)
+            )
+            yield SourceRow(prompt, responses, row.pairs, row.recorded, row.group, row.metadata, row.line)
+
+
+def _clean_prompt(prompt: PromptContent) -> PromptContent:
+    if isinstance(prompt, str):
+        return clean(prompt)
+    return tuple(Message(clean(m.role), clean(m.content)) for m in prompt)
+
+
+class _Grouping:
+    """Groups of all prompts, known and new: named groups, near-duplicates joined, sides kept."""
+
+    def __init__(self, store: Store, config: Config, rows: list[SourceRow], report: IntakeReport) -> None:
+        self._seed = config.campaign.seed
+        known = {prompt.id: prompt for prompt, _, _ in store.pool.prompts()}
+        self._sides: dict[str, Split] = store.pool.groups()
+        contents: dict[str, PromptContent] = {pid: prompt.content for pid, prompt in known.items()}
+        self._parent: dict[str, str] = {pid: f"g:{prompt.group}" for pid, prompt in known.items()}
+        self._parent.update({f"g:{group}": f"g:{group}" for group in self._sides})
+        self._conflicts: dict[str, str] = {}
+        for row in rows:
+            pid = prompt_id(row.prompt)
+            contents.setdefault(pid, row.prompt)
+            self._parent.setdefault(pid, pid)
+            if row.group is not None:
+                node = f"g:{row.group}"
+                self._parent.setdefault(node, node)
+                self._join(pid, node)
+        self._join_duplicates(contents, config.data.near_duplicate_threshold, report)
+        names = {pid: self._root_name(pid) for pid in contents}
+        self._names = names
+        stored = store.get_meta("holdout_threshold")
+        if stored is None:
+            stored = splits.threshold(self._seed, sorted(set(names.values())), config.holdout.fraction)
+        self.limit = float(stored)
+
+    def _join_duplicates(self, contents: Mapping[str, PromptContent], limit: float, report: IntakeReport) -> None:
+        ids = list(contents)
+        texts = [plain(contents[pid]) for pid in ids]
+        first: dict[str, str] = {}
+        for pid, text in zip(ids, texts, strict=True):
+            other = first.setdefault(normalised(text), pid)
+            if other != pid and self._join(other, pid):
+                report.near_duplicate_prompts += 1
+        if limit < 1.0:
+            from pairloop.kit.near_duplicates import near_duplicate_links
+
+            for i, j in near_duplicate_links(texts, limit):
+                if self._join(ids[i], ids[j]):
+                    report.near_duplicate_prompts += 1
+
+    def _find(self, node: str) -> str:
+        root = node
+        while self._parent[root] != root:
+            root = self._parent[root]
+        while self._parent[node] != root:
+            self._parent[node], node = root, self._parent[node]
+        return root
+
+    def _join(self, one: str, other: str) -> bool:
+        """Union; a known group stays the root. Two known groups on different sides are a conflict."""
+        a, b = self._find(one), self._find(other)
+        if a == b:
+            return False
+        side_a, side_b = self._side_of(a), self._side_of(b)
+        if side_a is not None and side_b is not None:
+            if side_a is not side_b:
+                self._conflicts[other] = "near-duplicate of prompts on both sides of the holdout split"
+            return False
+        if side_b is not None or (side_a is None and b.startswith("g:") and not a.startswith("g:")):
+            a, b = b, a
+        self._parent[b] = a
+        return True
+
+    def _side_of(self, root: str) -> Split | None:
+        return self._sides.get(root[2:]) if root.startswith("g:") else None
+
+    def _root_name(self, pid: str) -> str:
+        root = self._find(pid)
+        return root[2:] if root.startswith("g:") else "n" + digest(["group", root])[:12]
+
+    def conflict(self, row: SourceRow) -> str | None:
+        """Why this row cannot be on either side, or None."""
+        return self._conflicts.get(prompt_id(row.prompt))
+
+    def group_of(self, row: SourceRow) -> tuple[str, Split]:
+        """Name and side of the row's group."""
+        name = self._names[prompt_id(row.prompt)]
+        return name, self._sides.get(name) or splits.side(self._seed, name, self.limit)
+
+
+def _add_row(store: Store, row: SourceRow, groups: _Grouping, report: IntakeReport) -> None:
+    pid = prompt_id(row.prompt)
+    group, split = groups.group_of(row)
+    store.pool.add_group(group, split)
+    new = store.pool.add_prompt(Prompt(pid, row.prompt, group, row.metadata), "all" if row.pairs is None else "listed")
+    report.accepted += 1
+    report.prompts += new
+    report.merged_prompts += not new
+    ids = [response_id(pid, response.text) for response in row.responses]
+    for rid, response in zip(ids, row.responses, strict=True):
+        added = store.pool.add_response(Response(rid, pid, response.text, (response.provenance,), response.metadata))
+        report.responses += added
+        report.merged_responses += not added
+    for i, j in row.pairs or ():
+        if ids[i] != ids[j]:
+            report.listed_pairs += store.pool.add_pair(make_pair(pid, ids[i], ids[j]))
+    _add_recorded(store, row, pid, ids, report)
+
+
+def _add_recorded(store: Store, row: SourceRow, pid: str, ids: list[str], report: IntakeReport) -> None:
+    by_pair: dict[str, list[RecordedVote]] = {}
+    for (i, j), vote in row.recorded:
+        if ids[i] == ids[j]:
+            continue
+        pair = make_pair(pid, ids[i], ids[j])
+        store.pool.add_pair(pair)
+        choice = vote.choice if ids[i] == pair.first else vote.choice.mirrored()
+        by_pair.setdefault(pair.id, []).append(_with_choice(vote, choice))
+    for pair_id, votes in by_pair.items():
+        store.pool.add_recorded(pair_id, votes)
+        report.recorded_votes += len(votes)
+
+
+def _with_choice(vote: RecordedVote, choice: Choice) -> RecordedVote:
+    return RecordedVote(vote.annotator, choice, vote.kind, vote.strength, vote.reason, vote.seconds)
+
+
+def _shared_responses(store: Store, shortest: int = 80) -> int:
+    """Texts of some length that appear on both sides of the split: reported, since they leak."""
+    sides = store.pool.groups()
+    side_of = {prompt.id: sides[prompt.group] for prompt, _, _ in store.pool.prompts()}
+    seen: dict[str, set[Split]] = {}
+    for response in store.pool.responses():
+        if len(response.text) >= shortest:
+            seen.setdefault(digest(normalised(response.text)), set()).add(side_of[response.prompt_id])
+    return sum(len(found) > 1 for found in seen.values())
+
+
+def _write_rejected(path: Path, rejected: list[RejectedRow]) -> None:
+    lines = [canonical_json({"line": r.line, "reason": r.reason, "excerpt": clean(r.excerpt)}) for r in rejected]
+    if lines or path.exists():
+        write_atomic(path, "".join(line + "\n" for line in lines))

@@ -1,0 +1,51 @@
+"""What made a campaign what it is: config, versions, seeds and data hashes, rewritten after every round."""
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pairloop import __version__
+from pairloop.config import Config
+from pairloop.kit.atomic import write_atomic
+from pairloop.registry import Registry
+from pairloop.store import Store
+
+FILE_NAME = "manifest.json"
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "sqlite-utils", "pluggy", "pydantic")
+
+
+def manifest(store: Store, config: Config, registry: Registry) -> dict[str, Any]:
+    """The manifest as JSON values."""
+    return {
+        "campaign": {"id": store.get_meta("id"), "created_at": store.get_meta("created_at")},
+        "config": config.model_dump(mode="json"),
+        "data": [{key: item[key] for key in ("digest", "source", "at")} for item in store.imports()],
+        "plugins": [
+            {"part": f"{o.kind}.{o.name}", "distribution": o.distribution, "version": o.version}
+            for o in registry.loaded
+        ],
+        "versions": {"pairloop": __version__, "python": platform.python_version(), **_versions()},
+        "machine": {"system": platform.system(), "processor": platform.machine()},
+        "models": [
+            {"role": row.role, "round": row.round, "artifact": row.artifact, "votes": row.votes}
+            for role in ("reward", "reference", "policy")
+            for row in store.models.all(role)
+        ],
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write_manifest(store: Store, config: Config, registry: Registry) -> None:
+    """Write ``manifest.json`` into the campaign's folder."""
+    text = json.dumps(manifest(store, config, registry), indent=2, sort_keys=True, ensure_ascii=False)
+    write_atomic(store.folder / FILE_NAME, text + "\n")

@@ -1,0 +1,149 @@
+"""The pool as arrays: what models score and strategies choose from.
+
+Row numbers follow the order of import, so they are the same in every run. Pairs are two int32 row numbers; the
+n(n−1)/2 pairs of a prompt exist only as such, and when there are more than ``cap`` of them a uniform sample is drawn
+by unranking, without listing the rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairloop.kit.ids import make_pair
+from pairloop.posterior import IntArray
+from pairloop.protocols import BoolArray
+from pairloop.records import Pair, Prompt, ResponseView, Split
+from pairloop.store import Store
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All responses, and which pairs of them may be asked.
+
+    Attributes:
+        responses: (R) in order of import.
+        prompts: the prompts by id; ``prompt``: (R,) prompt number; ``group``: (R,) group number.
+        holdout: (R,) True on the holdout side; ``excluded``: (R,) True where the prompt left the campaign.
+        blocks: start and end row lists of prompts with all pairs; see `candidates`.
+        listed: (M, 2) rows of pairs that have a database row; ``fresh``: (M,) True where a policy brought the pair.
+    """
+
+    responses: tuple[ResponseView, ...]
+    prompts: Mapping[str, Prompt]
+    prompt: IntArray
+    group: IntArray
+    holdout: BoolArray
+    excluded: BoolArray
+    all_pairs: tuple[IntArray, ...]
+    listed: IntArray
+    fresh: BoolArray
+    listed_only: BoolArray
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Row number by response id."""
+        return {response.id: row for row, response in enumerate(self.responses)}
+
+    @property
+    def trainable(self) -> BoolArray:
+        """(R,) True where features and heads may learn from the text."""
+        return ~self.holdout
+
+    def pair(self, row: IntArray) -> Pair:
+        """The pair of two row numbers."""
+        one, other = self.responses[int(row[0])], self.responses[int(row[1])]
+        return make_pair(one.prompt_id, one.id, other.id)
+
+    def code(self, pairs: IntArray) -> NDArray[np.int64]:
+        """(N, 2) rows → (N,) one number a pair, the same for both orders."""
+        low = np.minimum(pairs[:, 0], pairs[:, 1]).astype(np.int64)
+        high = np.maximum(pairs[:, 0], pairs[:, 1]).astype(np.int64)
+        return low * len(self.responses) + high
+
+    def candidates(self, side: Split, *, without: IntArray, cap: int, rng: np.random.Generator) -> IntArray:
+        """(N, 2) rows of the pairs of one side that may be asked, N ≤ cap; uniform sample when there are more.
+
+        ``without``: (M, 2) rows of pairs that were asked already.
+        """
+        usable = ~self.excluded & (self.holdout if side is Split.HOLDOUT else ~self.holdout)
+        listed = self.listed[usable[self.listed[:, 0]]] if len(self.listed) else self.listed
+        blocks = [block for block in self.all_pairs if usable[block[0]]]
+        implied = _implied_pairs(blocks, max(cap - len(listed), 0) + len(without), rng)
+        found = np.concatenate([listed, implied]) if len(implied) else listed
+        codes = self.code(found)
+        _, first = np.unique(codes, return_index=True)
+        first = first[~np.isin(codes[first], self.code(without))] if len(without) else first
+        found = found[np.sort(first)]
+        if len(found) > cap:
+            found = found[np.sort(rng.choice(len(found), cap, replace=False))]
+        return found.astype(np.int32)
+
+
+def _implied_pairs(blocks: list[IntArray], cap: int, rng: np.random.Generator) -> IntArray:
+    """All pairs within each block, or ``cap`` of them drawn uniformly without replacement."""
+    sizes = np.array([len(block) for block in blocks], dtype=np.int64)
+    counts = sizes * (sizes - 1) // 2
+    total = int(counts.sum())
+    if total == 0:
+        return np.empty((0, 2), dtype=np.int32)
+    if total <= cap:
+        parts = []
+        for block in blocks:
+            i, j = np.triu_indices(len(block), k=1)
+            parts.append(np.stack([block[i], block[j]], axis=1))
+        return np.concatenate(parts).astype(np.int32)
+    ends = np.cumsum(counts)
+    ranks = np.sort(rng.choice(total, cap, replace=False))
+    which = np.searchsorted(ends, ranks, side="right")
+    within = ranks - (ends[which] - counts[which])
+    # Unrank k = j(j−1)/2 + i with i < j.
+    j = np.floor((1.0 + np.sqrt(1.0 + 8.0 * within)) / 2.0).astype(np.int64)
+    j -= (j * (j - 1) // 2) > within
+    i = within - j * (j - 1) // 2
+    out = np.empty((cap, 2), dtype=np.int32)
+    for number in np.unique(which):
+        mask = which == number
+        out[mask, 0], out[mask, 1] = blocks[number][i[mask]], blocks[number][j[mask]]
+    return out
+
+
+def load_pool(store: Store) -> Pool:
+    """Read the pool from the store."""
+    prompts = store.pool.prompts()
+    by_id = {prompt.id: prompt for prompt, _, _ in prompts}
+    number = {prompt.id: i for i, (prompt, _, _) in enumerate(prompts)}
+    sides = store.pool.groups()
+    group_number = {group: i for i, group in enumerate(sides)}
+    responses = tuple(
+        ResponseView(r.id, r.prompt_id, by_id[r.prompt_id].content, r.text, by_id[r.prompt_id].group, r.metadata)
+        for r in store.pool.responses()
+    )
+    prompt_of = np.array([number[r.prompt_id] for r in responses], dtype=np.int32)
+    excluded = np.array([reason is not None for _, _, reason in prompts], dtype=bool)
+    held = np.array([sides[prompt.group] is Split.HOLDOUT for prompt, _, _ in prompts], dtype=bool)
+    open_pairing = np.array([pairing == "all" for _, pairing, _ in prompts], dtype=bool)
+    order = np.argsort(prompt_of, kind="stable")
+    starts = np.searchsorted(prompt_of[order], np.arange(len(prompts) + 1))
+    blocks = tuple(
+        order[starts[p] : starts[p + 1]].astype(np.int32)
+        for p in range(len(prompts))
+        if open_pairing[p] and starts[p + 1] - starts[p] >= 2
+    )
+    rows = {r.id: i for i, r in enumerate(responses)}
+    pairs = store.pool.pairs()
+    listed = np.array([(rows[p.first], rows[p.second]) for p, _ in pairs], dtype=np.int32).reshape(-1, 2)
+    return Pool(
+        responses=responses,
+        prompts=by_id,
+        prompt=prompt_of,
+        group=np.array([group_number[r.group] for r in responses], dtype=np.int32),
+        holdout=held[prompt_of] if responses else np.zeros(0, dtype=bool),
+        excluded=excluded[prompt_of] if responses else np.zeros(0, dtype=bool),
+        all_pairs=blocks,
+        listed=listed,
+        fresh=np.array([fresh is not None for _, fresh in pairs], dtype=bool),
+        listed_only=~open_pairing,
+    )

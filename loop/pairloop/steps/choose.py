@@ -1,0 +1,140 @@
+"""Filling the arms of one batch: asked-again skips, holdout, control, fresh, active."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pairloop.kit.seeds import generator
+from pairloop.pool import Pool
+from pairloop.posterior import IntArray, PreferencePosterior
+from pairloop.protocols import BatchStrategy, SelectionContext
+from pairloop.records import Arm, Split
+from pairloop.states import AssignmentState
+from pairloop.steps.base import StepContext
+from pairloop.steps.contract import checked_selection
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One chosen pair and why."""
+
+    rows: tuple[int, int]
+    arm: Arm
+    strategy: str
+    score: float | None
+    propensity: float | None
+
+
+class Chooser:
+    """Chooses the pairs of one round."""
+
+    def __init__(self, ctx: StepContext, number: int, pool: Pool, posterior: PreferencePosterior) -> None:
+        self._ctx = ctx
+        self._number = number
+        self._pool = pool
+        self._posterior = posterior
+        self._asked, self._pending, self._again = _history(ctx, pool)
+        self._recorded = _recorded_codes(ctx, pool)
+
+    def choose(self, n: int) -> list[Pick]:
+        """About ``n`` picks, in an order that tells annotators nothing about the arms."""
+        config = self._ctx.config
+        picks = self._again[: n // 2]
+        holdout = self._uniform(Split.HOLDOUT, Arm.HOLDOUT, round(n * config.holdout.share))
+        control = self._uniform(Split.TRAIN, Arm.RANDOM, round(n * config.selection.random_share))
+        taken = [pick.rows for pick in (*holdout, *control)]
+        rest = max(n - len(picks) - len(holdout) - len(control), 0)
+        fresh = self._by_strategy(Arm.FRESH, round(rest * config.policy.fresh_share), taken)
+        taken += [pick.rows for pick in fresh]
+        active = self._by_strategy(Arm.ACTIVE, rest - len(fresh), taken)
+        picks = [*picks, *holdout, *control, *fresh, *active]
+        order = generator(config.campaign.seed, self._number, "order").permutation(len(picks))
+        return [picks[i] for i in order]
+
+    def _candidates(self, side: Split, taken: Sequence[tuple[int, int]], purpose: str) -> IntArray:
+        without = np.concatenate([self._asked, np.array(taken, dtype=np.int32).reshape(-1, 2)])
+        rng = generator(self._ctx.config.campaign.seed, self._number, "candidates", purpose)
+        found = self._pool.candidates(side, without=without, cap=self._ctx.config.selection.candidates, rng=rng)
+        if self._recorded is not None:
+            found = found[np.isin(self._pool.code(found), self._recorded)]
+        return found
+
+    def _uniform(self, side: Split, arm: Arm, n: int) -> list[Pick]:
+        """``n`` pairs drawn uniformly from one side, whatever the model thinks of them."""
+        if n == 0:
+            return []
+        found = self._candidates(side, (), arm.value)
+        rng = generator(self._ctx.config.campaign.seed, self._number, "uniform", arm.value)
+        rows = rng.choice(len(found), min(n, len(found)), replace=False)
+        propensity = len(rows) / len(found) if len(found) else None
+        return [Pick((int(found[r, 0]), int(found[r, 1])), arm, "random", None, propensity) for r in rows]
+
+    def _by_strategy(self, arm: Arm, n: int, taken: Sequence[tuple[int, int]]) -> list[Pick]:
+        if n <= 0:
+            return []
+        found = self._candidates(Split.TRAIN, taken, arm.value)
+        if arm is Arm.FRESH:
+            fresh = self._pool.code(self._pool.listed[self._pool.fresh])
+            found = found[np.isin(self._pool.code(found), fresh)]
+        if len(found) == 0:
+            return []
+        config = self._ctx.config
+        prompts = len(np.unique(self._pool.prompt[found[:, 0]]))
+        context = SelectionContext(
+            posterior=self._posterior,
+            candidates=found,
+            prompt=self._pool.prompt,
+            group=self._pool.group,
+            pending=np.concatenate([self._pending, np.array(taken, dtype=np.int32).reshape(-1, 2)]),
+            cost=np.full(len(found), config.budget.cost_per_vote or 1.0),
+            per_prompt=max(-(-n // prompts), 1),
+            seed=self._ctx.seed(self._number, "strategy", arm.value),
+        )
+        name = config.selection.strategy
+        strategy: BatchStrategy = self._ctx.parts.strategy
+        selection = checked_selection(strategy.select(context, n), context, n, name)
+        return [
+            Pick((int(found[r, 0]), int(found[r, 1])), arm, name, _finite(score), _finite(propensity))
+            for r, score, propensity in zip(selection.picks, selection.scores, selection.propensity, strict=True)
+        ]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _history(ctx: StepContext, pool: Pool) -> tuple[IntArray, IntArray, list[Pick]]:
+    """(rows of pairs that must not be chosen, rows in flight, skipped pairs to ask again)."""
+    asked: list[tuple[int, int]] = []
+    pending: list[tuple[int, int]] = []
+    again: list[Pick] = []
+    row_pairs = {pair.id: (pool.row_of[pair.first], pool.row_of[pair.second]) for pair, _ in ctx.store.pool.pairs()}
+    for pair_id, assignments in ctx.store.rounds.asked().items():
+        rows = row_pairs[pair_id]
+        states = [AssignmentState(a.state) for a in assignments]
+        if all(state is AssignmentState.WITHDRAWN for state in states):
+            continue
+        asked.append(rows)
+        if any(state.is_open for state in states):
+            pending.append(rows)
+        elif all(state in (AssignmentState.SKIPPED, AssignmentState.WITHDRAWN) for state in states):
+            asks = len({a.round for a in assignments})
+            last = assignments[-1]
+            wanted = ctx.config.round.on_skip == "ask_again" and asks < ctx.config.round.max_asks
+            if wanted and not pool.excluded[rows[0]]:
+                again.append(Pick(rows, last.arm, last.strategy, last.score, last.propensity))
+    return _rows(asked), _rows(pending), again
+
+
+def _rows(pairs: list[tuple[int, int]]) -> IntArray:
+    return np.array(pairs, dtype=np.int32).reshape(-1, 2)
+
+
+def _recorded_codes(ctx: StepContext, pool: Pool) -> IntArray | None:
+    """Codes of pairs that a replay backend can answer; None when any pair can be asked."""
+    if not ctx.parts.backend.capabilities.only_recorded:
+        return None
+    counts = ctx.store.pool.recorded_counts()
+    rows = [(pool.row_of[p.first], pool.row_of[p.second]) for p, _ in ctx.store.pool.pairs() if counts.get(p.id)]
+    return pool.code(_rows(rows))

@@ -1,0 +1,87 @@
+"""COLLECTING: pull pages until there is nothing new, then close the round when its criteria say so."""
+
+from collections.abc import Iterable
+
+from pairloop.gate import closing_reason
+from pairloop.kit.clock import hours_since
+from pairloop.kit.failpoints import failpoint
+from pairloop.records import Annotation, Page
+from pairloop.states import AssignmentState, RoundState
+from pairloop.steps.base import Advanced, Outcome, StepContext, Waiting
+from pairloop.steps.contract import checked_page
+from pairloop.store.annotation_log import Ingested
+from pairloop.store.rounds import Round
+
+
+def run(ctx: StepContext, current: Round) -> Outcome:
+    """Pull everything there is, then close or wait."""
+    ingested = pull(ctx, current.number)
+    counts = ctx.store.rounds.count(current.number)
+    hours = hours_since(current.published_at) if current.published_at else 0.0
+    reason = closing_reason(ctx.config.round, counts, hours)
+    done = counts.get(AssignmentState.ANSWERED, 0) + counts.get(AssignmentState.SKIPPED, 0)
+    if reason is None:
+        return Waiting(current.number, done, sum(counts.values()), f"{ingested.changed} new")
+    withdrawn = _withdraw_open(ctx, current) if ctx.config.round.on_close == "withdraw" else 0
+    with ctx.store.transaction():
+        ctx.store.rounds.move(current, RoundState.TRAINING, reason)
+        ctx.store.events.add("round_collected", current.number, reason=reason, answered=done, withdrawn=withdrawn)
+    failpoint("collect.closed")
+    return Advanced(current.number, RoundState.TRAINING, reason)
+
+
+def pull(ctx: StepContext, during: int | None) -> Ingested:
+    """Commit page after page, each together with its cursor."""
+    backend = ctx.parts.backend
+    total = Ingested()
+    while True:
+        cursor = ctx.store.cursor(backend.name)
+        page = checked_page(backend.poll(cursor), backend.name)
+        failpoint("collect.after_poll")
+        ingested = _commit_page(ctx, backend.name, page, cursor, during)
+        total += ingested
+        if not page.more:
+            return total
+        if page.cursor == cursor:
+            return total  # a backend that repeats its page forever must not hang us
+
+
+def _commit_page(ctx: StepContext, name: str, page: Page, cursor: str | None, during: int | None) -> Ingested:
+    if not page.annotations and page.cursor == cursor:
+        return Ingested()
+    with ctx.store.transaction():
+        ingested = ingest(ctx, page.annotations, during)
+        ctx.store.set_cursor(name, page.cursor)
+        failpoint("ingest.before_commit")
+    failpoint("collect.after_page")
+    return ingested
+
+
+def ingest(ctx: StepContext, annotations: Iterable[Annotation], during: int | None) -> Ingested:
+    """Store annotations and say what became of them; inside a transaction."""
+    ingested = ctx.store.annotations.ingest(annotations, during=during)
+    if ingested.changed or ingested.unknown:
+        ctx.store.events.add(
+            "annotations_received",
+            during,
+            new=ingested.new,
+            revised=ingested.revised,
+            retracted=ingested.retracted,
+            late=ingested.late,
+            unknown=len(ingested.unknown),
+        )
+    return ingested
+
+
+def _withdraw_open(ctx: StepContext, current: Round) -> int:
+    """Take back what was not answered; only what the backend confirms frees its budget."""
+    backend = ctx.parts.backend
+    keys = [a.key for a in ctx.store.rounds.assignments(current.number) if AssignmentState(a.state).is_open]
+    if not keys or not backend.capabilities.cancel:
+        return 0
+    failpoint("collect.before_cancel")
+    confirmed = sorted(set(backend.cancel(keys)) & set(keys))
+    failpoint("collect.after_cancel")
+    with ctx.store.transaction():
+        ctx.store.rounds.set_state(confirmed, AssignmentState.WITHDRAWN)
+    return len(confirmed)

@@ -1,0 +1,126 @@
+"""PUBLISHING: look up what the backend already holds, create only what is missing, store the receipts.
+
+The keys are in the store before anything is sent. A push whose answer got lost leaves its assignments AMBIGUOUS; the
+next attempt looks up before it sends anything again.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from pairloop.errors import BackendUnavailable
+from pairloop.kit.failpoints import failpoint
+from pairloop.protocols import Backend
+from pairloop.records import Assignment, Prelabel, Prompt, RecordedVote, Response, Task
+from pairloop.states import AssignmentState, RoundState
+from pairloop.steps.base import Advanced, Outcome, StepContext
+from pairloop.steps.contract import checked_lookup, checked_published
+from pairloop.store.rounds import Round
+
+CHUNK = 50  # tasks a push: keeps what an ambiguous answer leaves open small
+
+
+def run(ctx: StepContext, current: Round) -> Outcome:
+    """Publish what is not sent yet; the round collects when all is."""
+    backend = ctx.parts.backend
+    _reconcile(ctx, backend, current)
+    todo = [a for a in ctx.store.rounds.assignments(current.number) if a.state in _UNSENT]
+    tasks = build_tasks(ctx, todo)
+    ctx.progress.start(f"publishing to {backend.name}", len(tasks))
+    for start in range(0, len(tasks), CHUNK):
+        _push(ctx, backend, current.number, tasks[start : start + CHUNK])
+        ctx.progress.advance(len(tasks[start : start + CHUNK]))
+    ctx.progress.finish()
+    with ctx.store.transaction():
+        ctx.store.rounds.move(current, RoundState.COLLECTING)
+        ctx.store.events.add("batch_published", current.number, tasks=len(tasks))
+    failpoint("publish.done")
+    return Advanced(current.number, RoundState.COLLECTING, f"{len(tasks)} tasks published")
+
+
+_UNSENT = (AssignmentState.PENDING.value, AssignmentState.SENDING.value, AssignmentState.AMBIGUOUS.value)
+
+
+def _reconcile(ctx: StepContext, backend: Backend, current: Round) -> None:
+    """Store receipts for what an interrupted push left behind."""
+    keys = [a.key for a in ctx.store.rounds.assignments(current.number) if a.state in _UNSENT]
+    if not keys or not backend.capabilities.lookup:
+        return
+    found = backend.lookup(keys)
+    checked_lookup(found, keys, backend.name)
+    failpoint("publish.after_lookup")
+    if found:
+        with ctx.store.transaction():
+            ctx.store.rounds.set_sent(found)
+            ctx.store.events.add("push_reconciled", current.number, found=len(found))
+
+
+def _push(ctx: StepContext, backend: Backend, number: int, tasks: Sequence[Task]) -> None:
+    """One chunk: SENDING → send → receipts."""
+    keys = [task.key for task in tasks]
+    with ctx.store.transaction():
+        ctx.store.rounds.set_state(keys, AssignmentState.SENDING)
+    failpoint("publish.before_send")
+    try:
+        published = checked_published(backend.publish(tasks), tasks, backend.name)
+    except BackendUnavailable:
+        with ctx.store.transaction():
+            ctx.store.rounds.set_state(keys, AssignmentState.AMBIGUOUS)
+            ctx.store.events.add("push_ambiguous", number, tasks=len(keys))
+        raise
+    failpoint("publish.after_send")
+    with ctx.store.transaction():
+        ctx.store.rounds.set_sent(published.remote_ids)
+        for key, reason in sorted(published.refused.items()):
+            ctx.store.rounds.set_state([key], AssignmentState.REFUSED, reason)
+        if published.refused:
+            ctx.store.events.add("tasks_refused", number, n=len(published.refused))
+    failpoint("publish.after_receipt")
+
+
+def build_tasks(ctx: StepContext, assignments: Sequence[Assignment]) -> list[Task]:
+    """What the backend needs to ask these questions, in the order of the batch."""
+    if not assignments:
+        return []
+    store = ctx.store
+    prompts = {prompt.id: prompt for prompt, _, _ in store.pool.prompts()}
+    responses = {response.id: response for response in store.pool.responses()}
+    pairs = {pair.id: pair for pair, _ in store.pool.pairs()}
+    capabilities = ctx.parts.backend.capabilities
+    recorded = store.pool.recorded([a.pair_id for a in assignments]) if capabilities.only_recorded else {}
+    guesses = store.rounds.prelabels(assignments[0].round) if capabilities.prelabels else {}
+    tasks = []
+    for assignment in assignments:
+        pair = pairs[assignment.pair_id]
+        left, right = (pair.second, pair.first) if assignment.flipped else (pair.first, pair.second)
+        prompt = prompts[pair.prompt_id]
+        tasks.append(_task(assignment, prompt, responses[left], responses[right], guesses, recorded))
+    return tasks
+
+
+def _task(
+    assignment: Assignment,
+    prompt: Prompt,
+    left: Response,
+    right: Response,
+    guesses: Mapping[str, Prelabel],
+    recorded: Mapping[str, Sequence[RecordedVote]],
+) -> Task:
+    votes = recorded.get(assignment.pair_id, ())
+    return Task(
+        key=assignment.key,
+        round=assignment.round,
+        replica=assignment.replica,
+        pair_id=assignment.pair_id,
+        prompt=prompt.content,
+        left=left.text,
+        right=right.text,
+        prelabel=guesses.get(assignment.key),
+        recorded=tuple(_as_displayed(vote, assignment.flipped) for vote in votes),
+        left_metadata=left.metadata,
+        right_metadata=right.metadata,
+        prompt_metadata=prompt.metadata,
+    )
+
+
+def _as_displayed(vote: RecordedVote, flipped: bool) -> RecordedVote:
+    choice = vote.choice.mirrored() if flipped else vote.choice
+    return RecordedVote(vote.annotator, choice, vote.kind, vote.strength, vote.reason, vote.seconds)

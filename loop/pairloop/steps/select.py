@@ -1,0 +1,135 @@
+"""SELECTING: choose the questions of a round, with the model's guesses, and store them. Touches nothing outside."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pairloop.budget import affordable, spending
+from pairloop.kit.failpoints import failpoint
+from pairloop.kit.ids import assignment_key
+from pairloop.kit.seeds import unit_interval
+from pairloop.kit.threads import numeric_threads
+from pairloop.pool import Pool
+from pairloop.posterior import PreferencePosterior
+from pairloop.records import Arm, Assignment, Choice, Pair, Prelabel
+from pairloop.states import AssignmentState, RoundState
+from pairloop.steps.base import Advanced, Finished, Outcome, StepContext
+from pairloop.steps.choose import Chooser, Pick
+from pairloop.steps.contract import checked_posterior
+from pairloop.store.rounds import Round
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A round's questions, ready to be stored."""
+
+    pairs: tuple[Pair, ...]
+    assignments: tuple[Assignment, ...]
+    prelabels: dict[str, Prelabel]
+
+
+def run(ctx: StepContext, current: Round, size: int | None = None) -> Outcome:
+    """Choose, then commit pairs, assignments, prelabels and the new state together."""
+    votes = ctx.store.annotations.votes()
+    wanted = size or ctx.config.round.size
+    n, limit = affordable(ctx.config.budget, spending(ctx.store, votes, ctx.config.budget), wanted)
+    with numeric_threads(ctx.config.resources.threads):
+        plan = _plan(ctx, current, n)
+    if not plan.assignments:
+        reason = f"{limit} is used up" if n == 0 else "the pool is exhausted: every pair was asked"
+        with ctx.store.transaction():
+            ctx.store.rounds.move(current, RoundState.ABANDONED, reason)
+            ctx.store.events.add("round_abandoned", current.number, reason=reason)
+        return Finished(reason)
+    failpoint("select.before_commit")
+    with ctx.store.transaction():
+        for pair in plan.pairs:
+            ctx.store.pool.add_pair(pair)
+        ctx.store.rounds.add_assignments(plan.assignments)
+        ctx.store.rounds.add_prelabels(plan.prelabels)
+        ctx.store.rounds.move(current, RoundState.PUBLISHING)
+        ctx.store.events.add("batch_selected", current.number, **_summary(plan, limit))
+    failpoint("select.after_commit")
+    return Advanced(current.number, RoundState.PUBLISHING, f"{len(plan.assignments)} questions chosen")
+
+
+def _summary(plan: Plan, limit: str | None) -> dict[str, object]:
+    arms = {arm.value: sum(a.arm is arm for a in plan.assignments) for arm in Arm}
+    return {"assignments": len(plan.assignments), "pairs": len(plan.pairs), "arms": arms, "limited_by": limit}
+
+
+def _plan(ctx: StepContext, current: Round, n: int) -> Plan:
+    pool = ctx.pool()
+    if n == 0 or not pool.responses:
+        return Plan((), (), {})
+    loaded = ctx.current_model()
+    if loaded is None:
+        model = ctx.parts.new_reward_model()
+        prior = model.prior(pool.responses, pool.trainable, seed=ctx.seed("prior"))
+        posterior, sha256 = checked_posterior(prior, len(pool.responses)), None
+    else:
+        posterior = checked_posterior(loaded[1].posterior(pool.responses), len(pool.responses))
+        sha256 = loaded[0].artifact
+    picks = Chooser(ctx, current.number, pool, posterior).choose(max(n // ctx.config.round.replicas, 1))
+    pairs = {pair.id: pair for pair in (pool.pair(np.array(pick.rows)) for pick in picks)}
+    assignments = _assignments(ctx, current.number, list(pairs), picks, sha256, n)
+    guesses = _prelabels(ctx, pool, posterior, pairs, assignments, sha256) if sha256 is not None else {}
+    return Plan(tuple(pairs.values()), assignments, guesses)
+
+
+def _assignments(
+    ctx: StepContext, number: int, pair_ids: Sequence[str], picks: Sequence[Pick], model: str | None, n: int
+) -> tuple[Assignment, ...]:
+    """Replicas of every pick with stored display order, at most ``n`` in all."""
+    seed, cost = ctx.config.campaign.seed, ctx.config.budget.cost_per_vote
+    out: list[Assignment] = []
+    for rank, (pair_id, pick) in enumerate(zip(pair_ids, picks, strict=True)):
+        for replica in range(ctx.config.round.replicas):
+            if len(out) == n:
+                return tuple(out)
+            out.append(
+                Assignment(
+                    key=assignment_key(ctx.campaign_id, number, pair_id, replica),
+                    round=number,
+                    pair_id=pair_id,
+                    replica=replica,
+                    flipped=unit_interval(seed, number, "flip", pair_id, replica) < 0.5,
+                    arm=pick.arm,
+                    strategy=pick.strategy,
+                    score=pick.score,
+                    rank=rank,
+                    model=model,
+                    propensity=pick.propensity,
+                    cost=cost,
+                    state=AssignmentState.PENDING.value,
+                )
+            )
+    return tuple(out)
+
+
+def _prelabels(
+    ctx: StepContext,
+    pool: Pool,
+    posterior: PreferencePosterior,
+    pairs: Mapping[str, Pair],
+    assignments: Sequence[Assignment],
+    model: str,
+) -> dict[str, Prelabel]:
+    """The model's guess for every assignment; holdout, control arm and a random share stay blind when shown."""
+    mode = ctx.config.backend.prelabels
+    if mode == "off":
+        return {}
+    out: dict[str, Prelabel] = {}
+    for assignment in assignments:
+        pair = pairs[assignment.pair_id]
+        left, right = (pair.second, pair.first) if assignment.flipped else (pair.first, pair.second)
+        rows = np.array([[pool.row_of[left], pool.row_of[right]]])
+        p_left = float(posterior.probability(rows)[0])
+        blind = assignment.arm in (Arm.HOLDOUT, Arm.RANDOM) or (
+            unit_interval(ctx.config.campaign.seed, "blind", assignment.round, assignment.pair_id)
+            < ctx.config.backend.prelabel_control
+        )
+        choice = Choice.LEFT if p_left >= 0.5 else Choice.RIGHT
+        out[assignment.key] = Prelabel(choice, p_left, model, shown=mode == "shown" and not blind)
+    return out
