@@ -1,5 +1,7 @@
 """Distances of pairs in whitened coordinates, chunk by chunk; an (N, D) matrix is never made."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,12 @@ from pairloop.posterior import FloatArray, IntArray
 Float64Array = NDArray[np.float64]
 
 _CHUNK_BYTES = 1 << 20  # two gathered blocks of this size stay in a core's cache
+
+
+def chunks(count: int, width: int, itemsize: int = 8) -> Iterator[slice]:
+    """Slices of 0 … ``count`` whose blocks of ``width`` numbers a row stay in a core's cache."""
+    step = max(64, _CHUNK_BYTES // (max(1, width) * itemsize))
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
 def squared_lengths(coordinates: FloatArray, pairs: IntArray) -> Float64Array:

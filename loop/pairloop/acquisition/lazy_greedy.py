@@ -4,28 +4,33 @@ Adding pair k to the batch raises the log-determinant by ``log(1 + I_k q_k)``, w
 margin's variance given what was picked before; S starts at the identity (whitened coordinates) and each pick takes
 ``v vᵀ`` from it, ``v = √(I/(1 + I q)) · S z``. So ``q_k`` falls by ``(v·z_k)²`` a pick and never rises: an old gain is
 an upper bound on the new one, and only pairs whose old gain reaches the best new one need a second look (Minoux 1978;
-Leskovec et al. 2007 call it CELF). Monotone submodular, so greedy is within 1 − 1/e of the best batch (Nemhauser,
-Wolsey & Fisher 1978), within ½ under the cap. For preferences: Das et al. 2024 (APO), Shen, Sun & Ton 2025.
+Leskovec et al. 2007 call it CELF). The objective is monotone and submodular, so greedy is within 1 − 1/e of the best
+batch (Nemhauser, Wolsey & Fisher 1978), and within ½ under the cap. For preferences: Das et al. 2024 (APO), Shen, Sun
+& Ton 2025.
 
-What is the same as a full pass for every pick: every pick, in order. Gains are evaluated in float64 from the stored
-coordinates; pairs whose gains differ by less than 1e-9 of the best count as tied and go by their key, so float64
-rounding (about 1e-13) could matter only for a gain within that of the edge of the tie. The first bounds come from
-one pass in the precision of the storage and are widened by a rigorous bound on its rounding.
+A heap of single pairs would spend its time in the interpreter, so the search goes by short lists: the few thousand
+pairs of highest bound, copied side by side and kept exact, serve picks until their best falls below the bound of the
+rest; then bounds are renewed from the top down and the next list is drawn.
+
+What is the same as a full pass for every pick: every pick, in order. Gains of the short list are evaluated in float64
+from the stored coordinates; pairs whose gains differ by less than 1e-9 of the best count as tied and go by their key,
+so float64 rounding (about 1e-13) could matter only for a gain within that of the edge of a tie. The first bounds come
+from one pass in the precision of the storage, widened by a bound on its rounding; renewed bounds are float64.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from pairloop.acquisition.geometry import Float64Array, differences
+from pairloop.acquisition.geometry import Float64Array, chunks, differences
 from pairloop.acquisition.keys import pair_keys
 from pairloop.posterior import FloatArray, IntArray
 
 TIED = 1e-9
 _CLOSED = -np.inf
-_FIRST_FRONT = 4096
-_FIRST_BLOCK = 128
-_LARGEST_BLOCK = 4096
+_LIST = 2048  # pairs of a short list: its coordinates should stay in the cache
+_LONGEST = 16 * _LIST  # beyond this many near-ties, pick one by one instead of copying them
+_SAMPLE = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,102 +59,162 @@ class Design:
 
 def lazy_greedy(design: Design, n: int) -> tuple[IntArray, FloatArray]:
     """Up to ``n`` positions in ``design.pairs`` in order of choice, and the gain of each when it was chosen."""
-    return _Search(design, n).run(n)
+    search = Search(design, n)
+    search.run()
+    return np.array(search.picks, dtype=np.int64), np.array(search.gains)
 
 
-class _Search:
-    """The state of one search. Everything is kept in order of falling first bound; the front is a prefix of it."""
+class Search:
+    """The state of one search.
+
+    Attributes:
+        gain: (N,) gains, or upper bounds where ``seen`` is behind; −inf once a pair cannot be picked any more.
+        variance: (N,) q when the gain was computed.
+        seen: (N,) directions that the gain takes into account; −1: it is a first bound.
+        directions: (known, D) the vectors v of pending pairs and picks.
+        renewals: how many gains were computed, for benchmarks.
+    """
 
     def __init__(self, design: Design, n: int) -> None:
-        self.coordinates, self.cap, self.seed = design.coordinates, design.cap, design.seed
-        self.order = np.argsort(-design.bound, kind="stable")
-        self.first = design.bound[self.order]
-        self.pairs, self.prompt = design.pairs[self.order], design.prompt[self.order]
-        self.information, self.cost = design.information[self.order], design.cost[self.order]
-        self.gain = self.first.copy()
-        self.variance = np.zeros(len(self.order))
-        self.seen = np.full(len(self.order), -1)  # directions that the gain takes into account; −1: only a bound
-        self.directions = np.empty((len(design.used) + n, design.coordinates.shape[1]))
-        self.directions[: len(design.used)] = design.used
+        size = len(design.pairs)
+        self.design, self.n = design, min(n, size)
+        self.gain = design.bound.copy()
+        self.variance = np.zeros(size)
+        self.seen = np.full(size, -1, dtype=np.int32)
         self.known = len(design.used)
-        self.front = 0
-        self.picked: dict[int, int] = {}
-        self.evaluated = 0
+        self.directions = np.empty((self.known + self.n, design.coordinates.shape[1]))
+        self.directions[: self.known] = design.used
+        self.picks: list[int] = []
+        self.gains: list[float] = []
+        self.per_prompt: dict[int, int] = {}
+        # Levels are read off a fixed sample of the pairs; the step is odd so that it visits all places in a prompt.
+        self.sample = slice(None, None, max(1, size // _SAMPLE) | 1)
+        self.renewals = 0
 
-    def run(self, n: int) -> tuple[IntArray, FloatArray]:
-        picks: list[int] = []
-        gains: list[float] = []
-        while len(picks) < n and (winner := self._winner()) is not None:
-            picks.append(int(self.order[winner]))
-            gains.append(float(self.gain[winner]))
-            self._take(winner)
-        return np.array(picks, dtype=np.int64), np.array(gains)
+    def run(self) -> None:
+        """Pick until there are ``n``, or nothing is open."""
+        while len(self.picks) < self.n:
+            rows, level = self._short_list()
+            if not len(rows):
+                return
+            if len(rows) > _LONGEST or not self._pick_from(rows, level):
+                self._pick_one()
 
-    def _winner(self) -> int | None:
-        """The best open pair; every pair that could tie with it has an up-to-date gain. None: nothing is open."""
-        block = _FIRST_BLOCK
+    def _short_list(self) -> tuple[IntArray, float]:
+        """Open pairs whose up-to-date gain is at least a level that bounds all others."""
+        width = _LIST
         while True:
-            gain, fresh = self.gain[: self.front], self.seen[: self.front] == self.known
-            best = float(np.max(gain, where=fresh, initial=_CLOSED))
-            floor = best * (1.0 - TIED)
-            stale = np.flatnonzero((gain >= floor) & ~fresh & (gain > _CLOSED))
-            if len(stale):
-                self._refresh(stale if len(stale) <= block else _top(gain, stale, block))
-                block = min(2 * block, _LARGEST_BLOCK)
-            elif not self._extend(floor):
-                return self._by_key(np.flatnonzero(fresh & (gain >= floor) & (gain > _CLOSED)))
+            level = self._level(_LIST)
+            rows = np.flatnonzero(self.gain >= level)
+            if not np.any(self.seen[rows] != self.known):
+                return rows, level
+            self._renew(np.flatnonzero((self.gain >= self._level(width)) & (self.seen != self.known)))
+            width *= 2
 
-    def _extend(self, floor: float) -> bool:
-        """Let the front reach every pair whose first bound is at least ``floor``, step by step; False: it does."""
-        needed = int(np.searchsorted(-self.first, -floor, side="right"))
-        if needed <= self.front:
-            return False
-        start, self.front = self.front, min(needed, max(_FIRST_FRONT, 2 * self.front))
-        full = np.array([p for p, count in self.picked.items() if 0 < self.cap <= count], dtype=self.prompt.dtype)
-        self.gain[start : self.front][np.isin(self.prompt[start : self.front], full)] = _CLOSED
-        return True
+    def _level(self, count: int) -> float:
+        """A gain that about ``count`` open pairs reach."""
+        sample = self.gain[self.sample]
+        step = self.sample.step
+        place = len(sample) - max(1, count // step)
+        level = float(np.partition(sample, place)[place]) if place > 0 else _CLOSED
+        if level == _CLOSED:  # fewer are open: take them all
+            level = float(np.min(self.gain, where=self.gain > _CLOSED, initial=np.inf))
+        return level
 
-    def _refresh(self, rows: IntArray) -> None:
-        new = self.seen[rows] < 0
-        for group in (rows[new], rows[~new]):
-            if len(group):
-                self._update(group)
-        self.gain[rows] = np.log1p(self.information[rows] * self.variance[rows]) / self.cost[rows]
-        self.seen[rows] = self.known
-        self.evaluated += len(rows)
-
-    def _update(self, rows: IntArray) -> None:
-        """Bring the variances of ``rows`` (all new, or all seen before) up to date."""
-        z = differences(self.coordinates, self.pairs[rows])
+    def _renew(self, rows: IntArray) -> None:
+        """Bring the gains of ``rows`` up to date."""
         seen = self.seen[rows]
-        if seen[0] < 0:
-            self.variance[rows] = np.einsum("nd,nd->n", z, z)
-        start = max(int(seen.min()), 0)
-        projected = z @ self.directions[start : self.known].T
-        np.square(projected, out=projected)
-        if seen.max() > start:
-            projected[np.arange(start, self.known) < seen[:, None]] = 0.0
-        self.variance[rows] = np.maximum(self.variance[rows] - projected.sum(axis=1), 0.0)
+        for value in np.unique(seen):
+            self._renew_group(rows[seen == value], int(value))
+        self.renewals += len(rows)
 
-    def _by_key(self, tied: IntArray) -> int | None:
-        if not len(tied):
-            return None
-        return int(tied[np.argmin(pair_keys(self.pairs[tied], self.seed))])
+    def _renew_group(self, rows: IntArray, seen: int) -> None:
+        """Renew rows that have seen the same directions: take off the later ones, or start anew if that is less."""
+        width = self.design.coordinates.shape[1]
+        root = self._root() if self.known - max(seen, 0) > width else None
+        factor = self.directions[max(seen, 0) : self.known] if root is None else root
+        for part in chunks(len(rows), width):
+            block = rows[part]
+            z = differences(self.design.coordinates, self.design.pairs[block])
+            projected = z @ factor.T
+            length = np.einsum("nk,nk->n", projected, projected)
+            if root is None:
+                before = np.einsum("nd,nd->n", z, z) if seen < 0 else self.variance[block]
+                length = np.maximum(before - length, 0.0)
+            self._store(block, length)
 
-    def _take(self, winner: int) -> None:
-        z = differences(self.coordinates, self.pairs[winner : winner + 1])[0]
+    def _root(self) -> Float64Array | None:
+        """C (D, D) with S = CᵀC; None where some direction is so well known that S is singular to rounding."""
         past = self.directions[: self.known]
-        reduced = z - past.T @ (past @ z)
-        information = self.information[winner]
-        self.directions[self.known] = np.sqrt(information / (1.0 + information * self.variance[winner])) * reduced
+        try:
+            return np.asarray(np.linalg.cholesky(np.eye(past.shape[1]) - past.T @ past).T, np.float64)
+        except np.linalg.LinAlgError:
+            return None
+
+    def _store(self, rows: IntArray, variance: Float64Array) -> None:
+        self.variance[rows] = variance
+        self.gain[rows] = np.log1p(self.design.information[rows] * variance) / self.design.cost[rows]
+        self.seen[rows] = self.known
+
+    def _pick_from(self, rows: IntArray, level: float) -> bool:
+        """Pick among ``rows``, all up to date, while the best is surely better than the rest; False: none was."""
+        design, before = self.design, len(self.picks)
+        z = differences(design.coordinates, design.pairs[rows])
+        variance, gain = self.variance[rows], self.gain[rows]
+        information, cost, prompt = design.information[rows], design.cost[rows], design.prompt[rows]
+        while len(self.picks) < self.n:
+            best = float(gain.max())
+            if best == _CLOSED or best * (1.0 - TIED) < level:
+                break
+            winner = self._by_key(rows, np.flatnonzero(gain >= best * (1.0 - TIED)))
+            direction = self._take(int(rows[winner]), z[winner], float(variance[winner]), float(gain[winner]))
+            np.maximum(variance - np.square(z @ direction), 0.0, out=variance)
+            gain = np.where(gain > _CLOSED, np.log1p(information * variance) / cost, _CLOSED)
+            gain[winner] = _CLOSED
+            if self._is_full(int(prompt[winner])):
+                gain[prompt == prompt[winner]] = _CLOSED
+        is_open = gain > _CLOSED
+        self._store(rows[is_open], variance[is_open])
+        return len(self.picks) > before
+
+    def _pick_one(self) -> None:
+        """One pick when more pairs tie than a short list holds: everything that could tie is renewed in place."""
+        while True:
+            current = self.seen == self.known
+            best = float(np.max(self.gain, where=current, initial=_CLOSED))
+            candidates = np.flatnonzero((self.gain >= best * (1.0 - TIED)) & (self.gain > _CLOSED))
+            stale = candidates[~current[candidates]]
+            if not len(stale):
+                break
+            self._renew(stale)
+        winner = int(candidates[self._by_key(candidates, np.arange(len(candidates)))])
+        z = differences(self.design.coordinates, self.design.pairs[[winner]])[0]
+        self._take(winner, z, float(self.variance[winner]), float(self.gain[winner]))
+
+    def _by_key(self, rows: IntArray, tied: IntArray) -> int:
+        """The one of the places ``tied`` in ``rows`` whose pair has the smallest key."""
+        if len(tied) == 1:
+            return int(tied[0])
+        return int(tied[np.argmin(pair_keys(self.design.pairs[rows[tied]], self.design.seed))])
+
+    def _take(self, winner: int, z: Float64Array, variance: float, gain: float) -> Float64Array:
+        """Record a pick and return its direction v."""
+        past = self.directions[: self.known]
+        information = float(self.design.information[winner])
+        direction = np.sqrt(information / (1.0 + information * variance)) * (z - past.T @ (past @ z))
+        self.directions[self.known] = direction
         self.known += 1
+        self.picks.append(winner)
+        self.gains.append(gain)
+        self._close(winner)
+        return np.asarray(direction)
+
+    def _close(self, winner: int) -> None:
         self.gain[winner] = _CLOSED
-        prompt = int(self.prompt[winner])
-        self.picked[prompt] = self.picked.get(prompt, 0) + 1
-        if self.picked[prompt] == self.cap:
-            self.gain[: self.front][self.prompt[: self.front] == prompt] = _CLOSED
+        prompt = int(self.design.prompt[winner])
+        self.per_prompt[prompt] = self.per_prompt.get(prompt, 0) + 1
+        if self._is_full(prompt):
+            self.gain[self.design.prompt == prompt] = _CLOSED
 
-
-def _top(gain: FloatArray, rows: IntArray, count: int) -> IntArray:
-    """The ``count`` rows of highest gain."""
-    return rows[np.argpartition(gain[rows], len(rows) - count)[len(rows) - count :]]
+    def _is_full(self, prompt: int) -> bool:
+        return 0 < self.design.cap <= self.per_prompt.get(prompt, 0)
