@@ -14,16 +14,6 @@ from pairloop.kit.options import Options
 Teacher = Literal["oracle", "noisy", "mistake", "skip", "equal", "myopic", "spammer"]
 """Presets of one annotator."""
 
-TEACHERS: dict[str, dict[str, Any]] = {
-    "oracle": {},
-    "noisy": {"ability": 1.0},
-    "mistake": {"mistake": 0.1},
-    "skip": {"skip": 0.1},
-    "equal": {"equal": 0.1},
-    "myopic": {"myopia": 0.9},
-    "spammer": {"behaviour": "random", "seconds_fixed": 2.0, "seconds_per_word": 0.0},
-}
-
 
 class Behaviour(StrEnum):
     """How an annotator answers: like a teacher, or without reading."""
@@ -34,6 +24,17 @@ class Behaviour(StrEnum):
     RIGHT = "right"
     LONGER = "longer"
     SHORTER = "shorter"
+
+
+TEACHERS: dict[str, dict[str, Any]] = {
+    "oracle": {},
+    "noisy": {"ability": 1.0},
+    "mistake": {"mistake": 0.1},
+    "skip": {"skip": 0.1},
+    "equal": {"equal": 0.1},
+    "myopic": {"myopia": 0.9},
+    "spammer": {"behaviour": Behaviour.RANDOM, "seconds_fixed": 2.0, "seconds_per_word": 0.0},
+}
 
 
 class AnnotatorOptions(Options):
