@@ -14,6 +14,7 @@ _CHOICES = {
     "both_bad": Choice.BOTH_BAD,
     "skip": Choice.SKIP,
 }
+_KINDS = {kind.value: kind for kind in AnnotatorKind}
 
 
 def read_votes(row: Row, n: int, reader: Reader) -> Recorded:
@@ -38,7 +39,7 @@ def _vote(item: Any, name: str, n: int, reader: Reader) -> tuple[tuple[int, int]
         raise Bad(f"{name} must be an object, and is {kind_of(item)}")
     if "pair" not in item and n != 2:
         raise Bad(f'{name} needs "pair": [i, j], because the row has {n} responses')
-    pair = index_pair(item.get("pair", [0, 1]), n, f'"pair" of {name}')
+    pair = index_pair(item["pair"], n, f'"pair" of {name}') if "pair" in item else (0, 1)
     for key in ("annotator", "preference"):
         if key not in item:
             raise Bad(f'{name} has no "{key}"')
@@ -56,10 +57,9 @@ def _vote(item: Any, name: str, n: int, reader: Reader) -> tuple[tuple[int, int]
 
 
 def _kind(value: Any, name: str) -> AnnotatorKind:
-    kinds = [kind.value for kind in AnnotatorKind]
-    if not isinstance(value, str) or value not in kinds:
-        raise Bad(f'"type" of {name} must be one of {", ".join(kinds)}')
-    return AnnotatorKind(value)
+    if not isinstance(value, str) or value not in _KINDS:
+        raise Bad(f'"type" of {name} must be one of {", ".join(_KINDS)}')
+    return _KINDS[value]
 
 
 def _strength(value: Any, name: str) -> int | None:
