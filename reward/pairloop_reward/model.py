@@ -133,7 +133,9 @@ class TfidfRewardModel:
         values = {name: getattr(head, name) for name in sorted(scalars)}
         arrays = {**featurizer_arrays(store.featurizer), "weights": head.weights, "factor": head.factor}
         options = self._options.model_dump(mode="json")
-        write_checkpoint(into, KIND, Checkpoint({"head": values, "options": options}, store.featurizer.terms, arrays))
+        write_checkpoint(
+            into, KIND, Checkpoint({"head": values, "options": options}, store.featurizer.text.terms, arrays)
+        )
 
     @classmethod
     def load(cls, folder: Path, context: ModelContext) -> "TfidfRewardModel":

@@ -1,7 +1,7 @@
 """Features of responses, computed once: fits the featurizer, or finds it and its features in the cache."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,25 +10,31 @@ from numpy.typing import NDArray
 from pairloop.kit.canonical import canonical_json
 from pairloop.protocols import BoolArray
 from pairloop.records import ResponseView
+from pairloop_reward.blocks import SurfaceBlock, TextBlock
 from pairloop_reward.cache import DiskCache, content_keys
 from pairloop_reward.features import VERSION, Features, Featurizer, fit_featurizer
 from pairloop_reward.options import TfidfOptions
 
-_SCALARS = ("block", "bound", "max_characters")
-_ARRAYS = ("idf", "components", "text_mean", "surface_mean", "surface_scale")
-
 
 def featurizer_arrays(featurizer: Featurizer) -> dict[str, NDArray[Any]]:
     """The featurizer as arrays, the terms apart."""
-    scalars = np.array([getattr(featurizer, name) for name in _SCALARS], dtype=np.float64)
-    return {"scalars": scalars, **{name: getattr(featurizer, name) for name in _ARRAYS}}
+    surface, text = featurizer.surface, featurizer.text
+    return {
+        "scalars": np.array([surface.factor, featurizer.bound, featurizer.max_characters], dtype=np.float64),
+        "surface_mean": surface.mean,
+        "surface_scale": surface.scale,
+        "text_idf": text.idf,
+        "text_components": text.components,
+        "text_mean": text.mean,
+    }
 
 
-def featurizer_from(arrays: dict[str, NDArray[Any]], terms: Sequence[str]) -> Featurizer:
+def featurizer_from(arrays: Mapping[str, NDArray[Any]], terms: Sequence[str]) -> Featurizer:
     """The inverse of `featurizer_arrays`."""
-    block, bound, max_characters = (float(value) for value in arrays["scalars"])
-    fields = {name: arrays[name] for name in _ARRAYS}
-    return Featurizer(tuple(terms), block=block, bound=bound, max_characters=int(max_characters), **fields)
+    factor, bound, max_characters = (float(value) for value in arrays["scalars"])
+    surface = SurfaceBlock(arrays["surface_mean"], arrays["surface_scale"], factor)
+    text = TextBlock(tuple(terms), arrays["text_idf"], arrays["text_components"], arrays["text_mean"])
+    return Featurizer(surface, text, bound, int(max_characters))
 
 
 def fitted_featurizer(
@@ -42,7 +48,7 @@ def fitted_featurizer(
         return featurizer_from(found, [term for term in terms if term])
     featurizer = fit_featurizer(responses, trainable, options)
     # tokens hold no line break, so one separates them
-    terms_array = np.frombuffer("\n".join(featurizer.terms).encode(), dtype=np.uint8)
+    terms_array = np.frombuffer("\n".join(featurizer.text.terms).encode(), dtype=np.uint8)
     cache.write("featurizer", key, {**featurizer_arrays(featurizer), "terms": terms_array})
     return featurizer
 
@@ -58,7 +64,7 @@ def _fit_key(responses: Sequence[ResponseView], trainable: BoolArray, options: T
 
 def _map_key(featurizer: Featurizer) -> str:
     """Hash of the fitted map: features of another map never match."""
-    hasher = hashlib.sha256("\n".join((str(VERSION), *featurizer.terms)).encode())
+    hasher = hashlib.sha256("\n".join((str(VERSION), *featurizer.text.terms)).encode())
     for name, array in sorted(featurizer_arrays(featurizer).items()):
         hasher.update(f"\n{name}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return hasher.hexdigest()[:32]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 
 _WORD = re.compile(r"\w+")
+_MARK = re.compile(r"[^\w\s]")
 _SENTENCE_END = re.compile(r"[.!?。！？…]+(?:\s|$)|\n{2,}")
 _LIST_ITEM = re.compile(r"^\s*(?:[-*•+]|\d{1,3}[.)])\s+", re.MULTILINE)
 _HEADING_OR_BOLD = re.compile(r"^#{1,6}\s|\*\*[^*\n]+\*\*", re.MULTILINE)
@@ -32,9 +33,9 @@ class Look:
         self.sentences = max(len(_SENTENCE_END.findall(self.text)), 1)
         self.letters = sum(map(len, self.words))
 
-    def share_of_characters(self, test: Callable[[str], bool]) -> float:
-        """Share of the characters that pass, in [0, 1]; 0 for an empty text."""
-        return sum(map(test, self.text)) / len(self.text) if self.text else 0.0
+    def share_of_characters(self, hits: int) -> float:
+        """``hits`` over the number of characters, in [0, 1]; 0 for an empty text."""
+        return hits / len(self.text) if self.text else 0.0
 
     def share_of_words(self, hits: int) -> float:
         """``hits`` over the number of words, 0 without words."""
@@ -45,8 +46,8 @@ class Look:
         return math.log1p(len(pattern.findall(self.text)))
 
 
-def _is_punctuation(character: str) -> bool:
-    return not character.isalnum() and not character.isspace()
+def _not_ascii(text: str) -> int:
+    return 0 if text.isascii() else len(text) - sum(map(str.isascii, text))
 
 
 def _prompt_covered(look: Look) -> float:
@@ -69,10 +70,10 @@ FEATURES: dict[str, Callable[[Look], float]] = {
     "long_words": lambda look: look.share_of_words(sum(len(word) >= _LONG_WORD for word in look.words)),
     "different_words": lambda look: look.share_of_words(len(set(look.words))),
     "repeated_word_pairs": _repeated_pairs,
-    "punctuation": lambda look: look.share_of_characters(_is_punctuation),
-    "upper_case": lambda look: look.share_of_characters(str.isupper),
-    "digits": lambda look: look.share_of_characters(str.isdigit),
-    "not_ascii": lambda look: 1.0 - look.share_of_characters(str.isascii) if look.text else 0.0,
+    "punctuation": lambda look: look.share_of_characters(len(_MARK.findall(look.text))),
+    "upper_case": lambda look: look.share_of_characters(sum(map(str.isupper, look.text))),
+    "digits": lambda look: look.share_of_characters(sum(map(str.isdigit, look.text))),
+    "not_ascii": lambda look: look.share_of_characters(_not_ascii(look.text)),
     "log_commas": lambda look: math.log1p(look.text.count(",")),
     "log_questions": lambda look: math.log1p(look.text.count("?")),
     "log_exclamations": lambda look: math.log1p(look.text.count("!")),

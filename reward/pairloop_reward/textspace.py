@@ -17,7 +17,7 @@ from pairloop.posterior import IntArray
 from pairloop_reward.likelihood import Float64
 
 _OVERSAMPLING = 16
-_POWER_STEPS = 5
+_POWER_STEPS = 4
 _TOKEN = r"(?u)\w+|[^\w\s]"  # noqa: S105 - words of any length, and marks: "!" and "?" are said too
 
 
