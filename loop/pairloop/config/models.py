@@ -146,6 +146,8 @@ class PolicyConfig(Options):
     """Policy tuner (best_of_n, rloo …); null: the policy is never tuned."""
     model: str = "scratch"
     """Initial policy π0: a model folder, a hub name, or "scratch" for a small one trained on the pool's responses."""
+    start_from: Literal["initial", "previous"] = "initial"
+    """Each tuning starts from π0 again, with the better reward model, or goes on from the last tuned policy."""
     start_labels: int | None = Field(default=1000, ge=1)
     """The gate opens at so many votes …"""
     start_accuracy: Annotated[float, Field(ge=0.0, le=1.0)] | None = None

@@ -70,7 +70,7 @@ def _reference(ctx: StepContext, current: Round, pool: Pool) -> ModelRow:
 
 def _job(ctx: StepContext, current: Round, pool: Pool, reference: str, work: Path) -> PolicyJob:
     settings = ctx.config.policy
-    previous = ctx.store.models.current("policy")
+    previous = ctx.store.models.current("policy") if settings.start_from == "previous" else None
     start = previous.artifact if previous is not None and previous.artifact is not None else reference
     prompts = draw_prompts(ctx, pool, settings.prompts + settings.probe_prompts, current.number, "tune")
     probe = prompts[: min(settings.probe_prompts, len(prompts) // 2)]

@@ -1,0 +1,1 @@
+"""Example plugin of pairloop: questions as text files, and a selection strategy."""
