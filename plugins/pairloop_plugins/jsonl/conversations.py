@@ -26,7 +26,7 @@ def read_preference(row: Row, reader: Reader) -> tuple[PromptContent, str, str]:
         return given, reader.text(chosen, '"chosen"'), reader.text(rejected, '"rejected"')
     left, right = _transcript(chosen), _transcript(rejected)
     if left is None or right is None:
-        raise Bad(f'no "prompt", and "chosen" and "rejected" are not conversations; found {listed(row)}')
+        raise Bad(f'missing keys: "prompt", and "chosen" and "rejected" are not conversations; found {listed(row)}')
     prompt, one, other = _from_turns(None, left, right)
     return reader.prompt([{"role": t.role, "content": t.content} for t in prompt if isinstance(t, Message)]), one, other
 
@@ -38,7 +38,7 @@ def _from_turns(
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
         shared += 1
     if len(chosen) != shared + 1 or len(rejected) != shared + 1:
-        raise Bad('"chosen" and "rejected" must differ in their last turn only')
+        raise Bad('conversations: "chosen" and "rejected" must differ in their last turn only')
     return _prompt(given, chosen[:shared]), chosen[-1].content, rejected[-1].content
 
 
@@ -46,13 +46,13 @@ def _prompt(given: PromptContent | None, before: tuple[Message, ...]) -> PromptC
     """The prompt that was given, or the shared turns; where there are both they must agree."""
     if given is None:
         if not any(turn.content.strip() for turn in before):
-            raise Bad('no "prompt", and "chosen" and "rejected" share no turn before their last')
+            raise Bad('missing keys: "prompt", and "chosen" and "rejected" share no turn before their last')
         return before
     if not before or given == before:
         return given
     if isinstance(given, str) and before[-1].content.strip() == given.strip():
         return given if len(before) == 1 else before
-    raise Bad('"prompt" is not what "chosen" and "rejected" begin with')
+    raise Bad('conversations: "prompt" is not what "chosen" and "rejected" begin with')
 
 
 def _transcript(value: Any) -> tuple[Message, ...] | None:

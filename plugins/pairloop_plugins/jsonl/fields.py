@@ -10,6 +10,8 @@ from pairloop_plugins.jsonl.strict import Bad, Cleaner
 
 Row = Mapping[str, Any]
 _TEXT_KEYS = ("text", "response", "content")
+_LABEL = 1000  # characters of a name
+_REASON = 100_000  # characters of an annotator's reason
 
 
 class Reader:
@@ -20,21 +22,22 @@ class Reader:
         self.options = options
         self._cleaner = cleaner
 
-    def text(self, value: Any, name: str) -> str:
-        """A cleaned text of bearable length."""
+    def text(self, value: Any, name: str, limit: int | None = None) -> str:
+        """A cleaned text of at most ``limit`` characters, by default those that the options allow."""
         if not isinstance(value, str):
-            raise Bad(f"{name} must be a text, and is {kind_of(value)}")
-        if len(value) > self.options.max_chars:
-            raise Bad(f"{name} has {len(value):,} characters, more than max_chars {self.options.max_chars:,}")
+            raise Bad(f"wrong type: {name} must be a text, and is {kind_of(value)}")
+        most = self.options.max_chars if limit is None else limit
+        if len(value) > most:
+            raise Bad(f"text too long: {name} has {len(value):,} characters, more than {most:,}")
         return self._cleaner.text(value)
 
     def label(self, value: Any, name: str) -> str:
         """A short name that is not blank; integers are taken as their digits."""
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        text = self.text(value, name).strip()
+        text = self.text(value, name, _LABEL).strip()
         if not text:
-            raise Bad(f"{name} is empty")
+            raise Bad(f"empty name: {name}")
         return text
 
     def prompt(self, value: Any) -> PromptContent:
@@ -44,7 +47,7 @@ class Reader:
         elif isinstance(value, list):
             content = self.messages(value, '"prompt"')
         else:
-            raise Bad(f'"prompt" must be a text or a list of messages, and is {kind_of(value)}')
+            raise Bad(f'wrong type: "prompt" must be a text or a list of messages, and is {kind_of(value)}')
         said = content if isinstance(content, str) else "".join(turn.content for turn in content)
         if not said.strip():
             raise Bad("the prompt is empty")
@@ -55,7 +58,7 @@ class Reader:
         try:
             turns = content_from_json(value)
         except ValueError as error:
-            raise Bad(f"{name}: {error}") from error
+            raise Bad(f"wrong type: {name}: {error}") from error
         return tuple(
             Message(self.label(turn.role, f"a role in {name}"), self.text(turn.content, f"a message in {name}"))
             for turn in turns
@@ -67,10 +70,10 @@ class Reader:
         if isinstance(value, str):
             return self.made(value, name, None, {})
         if not isinstance(value, dict):
-            raise Bad(f"{name} must be a text or an object, and is {kind_of(value)}")
+            raise Bad(f"wrong type: {name} must be a text or an object, and is {kind_of(value)}")
         keys = [key for key in _TEXT_KEYS if key in value]
         if len(keys) != 1:
-            raise Bad(f'{name} needs one of "text", "response" and "content"; found {listed(value)}')
+            raise Bad(f'missing keys: {name} needs one of "text", "response" and "content"; found {listed(value)}')
         others = {key: item for key, item in value.items() if key not in (keys[0], "model", "metadata")}
         metadata = {**others, **self.metadata(value.get("metadata"), f"the metadata of {name}")}
         return self.made(value[keys[0]], name, value.get("model"), metadata)
@@ -79,7 +82,7 @@ class Reader:
         """A response from its parts."""
         cleaned = self.text(text, name)
         if not cleaned.strip() and not self.options.empty_responses:
-            raise Bad(f"{name} is empty")
+            raise Bad(f"empty response: {name}")
         writer = None if model is None else self.label(model, f"the model of {name}")
         return SourceResponse(cleaned, Provenance(model=writer), self._cleaner.value(dict(metadata)))
 
@@ -88,7 +91,7 @@ class Reader:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise Bad(f"{name} must be an object, and is {kind_of(value)}")
+            raise Bad(f"wrong type: {name} must be an object, and is {kind_of(value)}")
         return dict(self._cleaner.value(value))
 
     def row_metadata(self, row: Row) -> dict[str, Any]:
@@ -103,7 +106,7 @@ class Reader:
         value: Any = row
         for part in self.options.group_key.split("."):
             if not isinstance(value, dict) or part not in value:
-                raise Bad(f'no "{self.options.group_key}" (group_key) to take the group from; found {listed(row)}')
+                raise Bad(f'missing keys: "{self.options.group_key}", which group_key names; found {listed(row)}')
             value = value[part]
         label = self.label(value, f'"{self.options.group_key}"')
         if self.options.group_split is None:
@@ -112,7 +115,7 @@ class Reader:
 
     def optional_text(self, value: Any, name: str) -> str | None:
         """An optional text."""
-        return None if value is None else self.text(value, name)
+        return None if value is None else self.text(value, name, _REASON)
 
 
 def index_pair(value: Any, n: int, name: str) -> tuple[int, int]:
@@ -124,7 +127,7 @@ def index_pair(value: Any, n: int, name: str) -> tuple[int, int]:
         and value[0] != value[1]
     ):
         return value[0], value[1]
-    raise Bad(f"{name} must hold two different indices from 0 to {n - 1}")
+    raise Bad(f"wrong indices: {name} must hold two different ones from 0 to {n - 1}")
 
 
 def kind_of(value: Any) -> str:

@@ -70,7 +70,7 @@ def _split(file: BufferedReader | gzip.GzipFile, limit: int) -> Iterator[Line]:
             if not whole:
                 size += _skip(file, limit)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            yield Line(number, offset, b"", f"the gzip stream breaks here ({error}); nothing behind it could be read")
+            yield Line(number, offset, b"", f"broken gzip stream: {error}; nothing behind this line could be read")
             return
         if not content:
             return
@@ -80,7 +80,7 @@ def _split(file: BufferedReader | gzip.GzipFile, limit: int) -> Iterator[Line]:
             yield Line(number, offset, content.rstrip(b"\r\n"))
         else:
             yield Line(
-                number, offset, content[:1000], f"the line has {size:,} bytes, more than max_line_bytes {limit:,}"
+                number, offset, content[:1000], f"line too long: {size:,} bytes, more than max_line_bytes {limit:,}"
             )
         offset += size
 

@@ -20,7 +20,7 @@ def read_row(value: Any, line: int, options: JsonlOptions, cleaner: Cleaner) -> 
         Bad: none, with the reason.
     """
     if not isinstance(value, dict):
-        raise Bad(f"a row must be an object, and this is {kind_of(value)}")
+        raise Bad(f"not an object: the row is {kind_of(value)}")
     reader = Reader(options, cleaner)
     if "responses" in value:
         prompt, responses, pairs, recorded = _responses(value, reader)
@@ -29,9 +29,8 @@ def read_row(value: Any, line: int, options: JsonlOptions, cleaner: Cleaner) -> 
     elif "chosen" in value and "rejected" in value:
         prompt, responses, pairs, recorded = _preference(value, reader)
     else:
-        raise Bad(
-            f'needs "responses", "response_a" and "response_b", or "chosen" and "rejected"; found {listed(value)}'
-        )
+        wanted = '"responses", "response_a" and "response_b", or "chosen" and "rejected"'
+        raise Bad(f"missing keys: {wanted}; found {listed(value)}")
     _check_different(responses, pairs)
     return SourceRow(prompt, responses, pairs, recorded, reader.group(value), reader.row_metadata(value), line)
 
@@ -39,12 +38,12 @@ def read_row(value: Any, line: int, options: JsonlOptions, cleaner: Cleaner) -> 
 def _responses(row: Row, reader: Reader) -> _Parts:
     values = row["responses"]
     if not isinstance(values, list):
-        raise Bad(f'"responses" must be a list, and is {kind_of(values)}')
+        raise Bad(f'wrong type: "responses" must be a list, and is {kind_of(values)}')
     responses = tuple(reader.response(value, f"response {number}") for number, value in enumerate(values, 1))
     pairs = row.get("pairs")
     if pairs is not None:
         if not isinstance(pairs, list):
-            raise Bad(f'"pairs" must be a list, and is {kind_of(pairs)}')
+            raise Bad(f'wrong type: "pairs" must be a list, and is {kind_of(pairs)}')
         pairs = tuple(index_pair(pair, len(responses), f"pair {number}") for number, pair in enumerate(pairs, 1))
     return _prompt(row, reader), responses, pairs, read_votes(row, len(responses), reader)
 
@@ -74,14 +73,14 @@ def _preference(row: Row, reader: Reader) -> _Parts:
 
 def _prompt(row: Row, reader: Reader) -> PromptContent:
     if "prompt" not in row:
-        raise Bad(f'no "prompt"; found {listed(row)}')
+        raise Bad(f'missing keys: "prompt"; found {listed(row)}')
     return reader.prompt(row["prompt"])
 
 
 def _check_different(responses: tuple[SourceResponse, ...], pairs: tuple[tuple[int, int], ...] | None) -> None:
     different = len({response.text for response in responses})
     if different < 2:
-        raise Bad(f"needs two different responses, and has {different}")
+        raise Bad(f"fewer than two different responses: {different}")
     for one, other in pairs or ():
         if responses[one].text == responses[other].text:
-            raise Bad(f"the responses {one} and {other} of a pair are the same text")
+            raise Bad(f"fewer than two different responses: {one} and {other}, which form a pair, are the same text")

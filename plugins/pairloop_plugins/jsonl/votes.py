@@ -23,7 +23,7 @@ def read_votes(row: Row, n: int, reader: Reader) -> Recorded:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise Bad(f'"annotations" must be a list, and is {kind_of(value)}')
+        raise Bad(f'wrong type: "annotations" must be a list, and is {kind_of(value)}')
     return tuple(_vote(item, f"annotation {number}", n, reader) for number, item in enumerate(value, 1))
 
 
@@ -36,16 +36,16 @@ def chosen_vote(reader: Reader) -> Recorded:
 
 def _vote(item: Any, name: str, n: int, reader: Reader) -> tuple[tuple[int, int], RecordedVote]:
     if not isinstance(item, dict):
-        raise Bad(f"{name} must be an object, and is {kind_of(item)}")
+        raise Bad(f"wrong type: {name} must be an object, and is {kind_of(item)}")
     if "pair" not in item and n != 2:
-        raise Bad(f'{name} needs "pair": [i, j], because the row has {n} responses')
+        raise Bad(f'missing keys: {name} needs "pair", two indices, because the row has {n} responses')
     pair = index_pair(item["pair"], n, f'"pair" of {name}') if "pair" in item else (0, 1)
     for key in ("annotator", "preference"):
         if key not in item:
-            raise Bad(f'{name} has no "{key}"')
+            raise Bad(f'missing keys: {name} has no "{key}"')
     preference = item["preference"]
     if not isinstance(preference, str) or preference not in _CHOICES:
-        raise Bad(f'"preference" of {name} must be one of {", ".join(_CHOICES)}')
+        raise Bad(f'wrong value: "preference" of {name} must be one of {", ".join(_CHOICES)}')
     return pair, RecordedVote(
         annotator=reader.label(item["annotator"], f'"annotator" of {name}'),
         choice=_CHOICES[preference],
@@ -58,19 +58,19 @@ def _vote(item: Any, name: str, n: int, reader: Reader) -> tuple[tuple[int, int]
 
 def _kind(value: Any, name: str) -> AnnotatorKind:
     if not isinstance(value, str) or value not in _KINDS:
-        raise Bad(f'"type" of {name} must be one of {", ".join(_KINDS)}')
+        raise Bad(f'wrong value: "type" of {name} must be one of {", ".join(_KINDS)}')
     return _KINDS[value]
 
 
 def _strength(value: Any, name: str) -> int | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100):
         return value
-    raise Bad(f'"strength" of {name} must be an integer from 0 to 100')
+    raise Bad(f'wrong value: "strength" of {name} must be an integer from 0 to 100')
 
 
 def _seconds(value: Any, name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
-        raise Bad(f'"seconds" of {name} must be a number that is not negative')
+        raise Bad(f'wrong value: "seconds" of {name} must be a number that is not negative')
     return float(value)

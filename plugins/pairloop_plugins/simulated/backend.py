@@ -144,13 +144,13 @@ def _scorer(options: SimulatedOptions, context: BackendContext, pool: Sequence[A
         if any(annotator.kind.myopia < 1 for annotator in pool):
             raise ConfigError(
                 "backend.options: myopia discounts sentences, and gold scores in metadata know only whole responses",
-                'Name a gold scorer in simulation.gold and drop gold = "metadata", or leave myopia at 1.',
+                'Name a gold scorer in backend.gold and drop gold = "metadata", or leave myopia at 1.',
             )
         return None
     if context.gold is None:
         raise ConfigError(
-            "simulated annotators need a gold score, and simulation.gold names none",
-            'Set gold in [simulation], or gold = "metadata" in [backend.options] for scores that came with the data.',
+            "simulated annotators need a gold score, and backend.gold names none",
+            'Set gold in [backend], or gold = "metadata" in [backend.options] for scores that came with the data.',
         )
     return context.gold
 

@@ -118,7 +118,7 @@ class SimulatedOptions(Options):
     pool: tuple[AnnotatorOptions, ...] = ()
     """Kinds of annotators, as ``[[backend.options.pool]]`` tables."""
     gold: Literal["scorer", "metadata"] = "scorer"
-    """Where the gold score comes from: the scorer that ``simulation.gold`` names, or the responses' metadata."""
+    """Where the gold score comes from: the scorer that ``backend.gold`` names, or the responses' metadata."""
     gold_key: str = "gold"
     """Key of the gold score in the responses' metadata."""
     scale: float | Literal["median"] = "median"

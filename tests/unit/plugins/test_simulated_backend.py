@@ -350,7 +350,7 @@ def test_gold_scores_can_come_with_the_responses(make_context: Make, make_task: 
 
 
 def test_a_missing_gold_scorer_names_the_key(make_context: Make) -> None:
-    with pytest.raises(ConfigError, match=r"simulation\.gold"):
+    with pytest.raises(ConfigError, match=r"backend\.gold"):
         SimulatedBackend(SimulatedOptions(), make_context(gold=None))
     with pytest.raises(ConfigError, match="myopia"):
         SimulatedBackend(SimulatedOptions(teacher="myopic", gold="metadata"), make_context())
