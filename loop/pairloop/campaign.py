@@ -12,7 +12,7 @@ from typing import Any
 
 from pairloop.config import Config
 from pairloop.config.load import parse_config, read_text
-from pairloop.errors import BackendRejected, DataError, IllegalTransition, PairloopError, UsageError
+from pairloop.errors import BackendRejected, DataError, IllegalTransition, NoSignal, PairloopError, UsageError
 from pairloop.intake import IntakeReport, import_source
 from pairloop.kit.failpoints import failpoint
 from pairloop.kit.progress import Silent
@@ -103,27 +103,36 @@ class Campaign:
             write_manifest(self.store, self.config, self.registry)
         return outcome
 
-    def run(self, *, wait: float | None = None, on_outcome: Callable[[Outcome], None] | None = None) -> Outcome:
+    def run(
+        self,
+        *,
+        wait: float | None = None,
+        on_outcome: Callable[[Outcome], None] | None = None,
+        until: Callable[[Outcome], bool] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Outcome:
         """Step until the campaign is finished, or until it waits for people.
 
         Args:
             wait: seconds between polls while people work; None returns `Waiting` instead of sleeping. Simulators
                 answer at once and are always polled on.
             on_outcome: called after every step.
+            until: asked after every step; True ends the run with that outcome.
+            sleep: how to wait.
         """
         idle = 0
         while True:
             outcome = self.step()
             if on_outcome is not None:
                 on_outcome(outcome)
-            if isinstance(outcome, Finished):
+            if isinstance(outcome, Finished) or (until is not None and until(outcome)):
                 return outcome
             if isinstance(outcome, Waiting):
                 idle += 1
                 if not self.parts.backend.capabilities.blocking:
                     if wait is None:
                         return outcome
-                    time.sleep(wait)
+                    sleep(wait)
                 elif idle > _IDLE_LIMIT:
                     raise BackendRejected(f"backend {self.parts.backend.name!r} brought nothing in {idle} polls")
             else:
@@ -203,6 +212,31 @@ class Campaign:
         with self.store.transaction():
             self.store.rounds.move(latest, RoundState.ABANDONED, reason)
             self.store.events.add("round_abandoned", latest.number, reason=reason)
+        return latest.number
+
+    def tune_now(self) -> int:
+        """Send the latest round, which is over, back to TUNING without asking the gate; the next `step` tunes.
+
+        Nothing but the state is written, so that a process that dies on the way resumes like any other round.
+        Returns the round's number.
+
+        Raises:
+            ConfigError: ``policy.tuner`` names none. ModelError: there is no reward model yet.
+            IllegalTransition: a round is open.
+        """
+        self.parts.require_tuner()
+        if self.store.models.current("reward") is None:
+            raise NoSignal("there is no reward model to tune against yet", "Collect votes first: pairloop run")
+        latest = self.store.rounds.latest()
+        if latest is None or not latest.state.is_terminal:
+            raise IllegalTransition(
+                f"round {latest.number if latest else 0} is {latest.state if latest else 'not open yet'}:"
+                " the policy is tuned between two rounds",
+                "Let it finish (pairloop run), or give it up (pairloop abandon), then tune.",
+            )
+        with self.store.transaction():
+            self.store.rounds.move(latest, RoundState.TUNING, "tuning asked for by hand")
+            self.store.events.add("tuning_requested", latest.number)
         return latest.number
 
     # ------------------------------------------------------------------------------------------ looking

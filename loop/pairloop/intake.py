@@ -90,6 +90,9 @@ def import_source(store: Store, config: Config, source: PairSource, name: str, p
         report.groups = len(store.pool.groups())
         report.holdout_groups = sum(side is Split.HOLDOUT for side in store.pool.groups().values())
         report.shared_responses = _shared_responses(store)
+        latest = store.rounds.latest()
+        if latest is not None and (report.prompts or report.responses or report.listed_pairs):
+            store.set_meta("pool_grew_after", latest.number)  # an exhausted campaign may go on
         _write_rejected(store.folder / REJECTED_FILE, rejected)
         store.add_import(source.digest(), name, report.as_json(), now())
         store.events.add("data_imported", None, **report.as_json())

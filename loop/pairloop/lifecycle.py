@@ -65,6 +65,7 @@ def stop_reason(store: Store, config: Config, latest: Round | None) -> str | Non
     n, limit = affordable(config.budget, spending(store, store.annotations.votes(), config.budget), config.round.size)
     if n == 0:
         return f"{limit} is used up"
-    if latest is not None and latest.state is RoundState.ABANDONED and "exhausted" in (latest.reason or ""):
+    exhausted = latest is not None and latest.state is RoundState.ABANDONED and "exhausted" in (latest.reason or "")
+    if latest is not None and exhausted and (store.get_meta("pool_grew_after") or 0) < latest.number:
         return latest.reason
     return None

@@ -97,10 +97,18 @@ class Parts:
             ConfigError: ``policy.tuner`` names none.
         """
         settings = self._config.policy
-        if settings.tuner is None:
-            raise ConfigError(f"{self.origin}: policy.tuner: none is set", 'Set it, for example: tuner = "rloo"')
-        spec = self.registry.spec("policy", settings.tuner, "policy.tuner")
+        spec = self.registry.spec("policy", self.require_tuner(), "policy.tuner")
         return spec.factory(options_of(spec, settings.options, self.origin, "policy.options"))
+
+    def require_tuner(self) -> str:
+        """The name of the configured tuner.
+
+        Raises:
+            ConfigError: ``policy.tuner`` names none.
+        """
+        if self._config.policy.tuner is None:
+            raise ConfigError(f"{self.origin}: policy.tuner: none is set", 'Set it, for example: tuner = "rloo"')
+        return self._config.policy.tuner
 
     def policy_model(self) -> str:
         """``policy.model`` with a relative folder made absolute."""

@@ -12,6 +12,7 @@ class RoundState(StrEnum):
                                      ↑           │      └─→ TUNING → GENERATING → CLOSED
                                      └───────────┴── reopened (the latest round only) ──┘
         any open state ── final error, or by hand ──→ ABANDONED
+        CLOSED, ABANDONED ── tuning by hand (the latest round only) ──→ TUNING
 
     A retryable error leaves the state as it is; the next ``step`` tries again.
     """
@@ -38,8 +39,8 @@ ROUND_MOVES: dict[RoundState, frozenset[RoundState]] = {
     RoundState.TRAINING: frozenset({RoundState.TUNING, RoundState.CLOSED, RoundState.COLLECTING, RoundState.ABANDONED}),
     RoundState.TUNING: frozenset({RoundState.GENERATING, RoundState.CLOSED, RoundState.ABANDONED}),
     RoundState.GENERATING: frozenset({RoundState.CLOSED, RoundState.ABANDONED}),
-    RoundState.CLOSED: frozenset({RoundState.COLLECTING}),
-    RoundState.ABANDONED: frozenset(),
+    RoundState.CLOSED: frozenset({RoundState.COLLECTING, RoundState.TUNING}),
+    RoundState.ABANDONED: frozenset({RoundState.TUNING}),
 }
 
 

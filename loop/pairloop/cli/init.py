@@ -1,0 +1,190 @@
+"""``pairloop init``: a configuration that runs as it is."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pairloop.cli.options import debug_option, dry_run_option, json_option
+
+if TYPE_CHECKING:
+    from pairloop.cli.recognise import Recognised
+    from pairloop.registry import Registry
+
+Changes = dict[str, dict[str, Any]]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Prompts and responses to ask about.")
+@click.option("--source", default="jsonl", show_default=True, help="Pair source that reads FILE.")
+@click.option("--backend", help="Who annotates; by default what fits the data.")
+@click.option("--name", help="Name of the campaign; by default that of the folder.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All randomness comes from it.")
+@json_option
+@dry_run_option("Print the configuration instead of writing it.")
+@debug_option
+def init(
+    folder: Path,
+    data: Path | None,
+    source: str,
+    backend: str | None,
+    name: str | None,
+    seed: int,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
+    """Write a commented campaign.toml that runs.
+
+    With --data, the first rows of FILE are read and shown, nothing is imported yet. Without, the campaign uses the
+    demonstration data that comes with pairloop. An existing campaign.toml is never overwritten.
+    """
+    from pairloop.cli.output import emit_json, line
+    from pairloop.config.load import parse_config
+    from pairloop.config.template import template
+    from pairloop.registry import Registry
+
+    target = _target(folder)
+    registry = Registry()
+    found = None if data is None else _look(registry, source, data)
+    changes: Changes = {"campaign": {"name": name or _name_for(folder), "seed": seed}}
+    if found is None or data is None:
+        changes |= _demo_changes(registry, backend)
+    else:
+        changes |= _data_changes(registry, source, _path_for_config(folder, data), found, backend)
+    text = template(changes)
+    config = parse_config(text, str(target))
+    if not dry_run:
+        _write(target, text)
+    elif not as_json:
+        click.echo(text, nl=False)
+        return
+    facts = {
+        "folder": str(folder),
+        "config": str(target),
+        "written": not dry_run,
+        "source": config.data.source,
+        "backend": config.backend.kind,
+        "recognised": None if found is None else found.as_json(),
+    }
+    if as_json:
+        emit_json(facts)
+        return
+    if found is not None:
+        _tell(found)
+    line(f"Wrote {target} (source {config.data.source}, backend {config.backend.kind}).")
+    line(f"Next: pairloop run {folder}")
+
+
+def _target(folder: Path) -> Path:
+    from pairloop.campaign import CONFIG_NAME
+    from pairloop.errors import UsageError
+
+    target = folder / CONFIG_NAME
+    if target.exists():
+        raise UsageError(f"{target} exists already and is not overwritten", "Choose another folder, or edit the file.")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file", "Name a folder.")
+    return target
+
+
+def _write(target: Path, text: str) -> None:
+    from pairloop.kit.atomic import disk_errors, write_atomic
+
+    with disk_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(target, text, mode=0o644)
+
+
+def _look(registry: "Registry", source: str, data: Path) -> "Recognised":
+    from pairloop.cli.recognise import open_source, recognise
+    from pairloop.errors import DataError
+
+    try:
+        return recognise(open_source(registry, source, {}, data, "--source"))
+    except DataError as error:
+        message = error.message if str(data) in error.message else f"{data}: {error.message}"
+        raise DataError(message, error.hint) from error
+
+
+def _demo_changes(registry: "Registry", backend: str | None) -> Changes:
+    from pairloop.errors import UsageError
+
+    if not any(offer.name == "demo" for offer in registry.offers("source")):
+        raise UsageError("there is no demonstration data in this installation", "Name your own: --data FILE")
+    kind = backend or "simulated"
+    _check_backend(registry, kind)
+    settings: dict[str, Any] = {"kind": kind}
+    if kind == "simulated":
+        settings |= {"gold": "demo", "options": {"teacher": "crowd"}}
+    return {"data": {"source": "demo"}, "backend": settings, "round": {"max_rounds": 6}}
+
+
+def _data_changes(registry: "Registry", source: str, path: str, found: "Recognised", backend: str | None) -> Changes:
+    from pairloop.cli.output import message
+
+    kind = backend or _fitting_backend(registry, found)
+    _check_backend(registry, kind)
+    settings: dict[str, Any] = {"kind": kind}
+    if kind == "simulated" and found.has_gold:
+        settings["options"] = {"gold": "metadata", "gold_key": "gold"}
+    elif kind == "simulated":
+        message('Simulated annotators need a gold score: set gold in [backend], or give responses metadata "gold".')
+    elif kind == "manual":
+        message("The backend is 'manual': answers come from your own program (Campaign.ask and Campaign.tell).")
+    return {"data": {"source": source, "path": path}, "backend": settings}
+
+
+def _fitting_backend(registry: "Registry", found: "Recognised") -> str:
+    """Replay recorded votes, else simulate by a gold score, else let people answer."""
+    if found.recorded_votes:
+        return "replay"
+    if found.has_gold:
+        return "simulated"
+    installed = {offer.name for offer in registry.offers("backend")}
+    return next((kind for kind in ("csv", "manual") if kind in installed), "simulated")
+
+
+def _check_backend(registry: "Registry", kind: str) -> None:
+    registry.spec("backend", kind, "--backend")
+
+
+def _path_for_config(folder: Path, data: Path) -> str:
+    """Relative when the data lies in the campaign's folder, so that the folder can be moved; else absolute."""
+    absolute, home = data.resolve(), folder.resolve()
+    return str(absolute.relative_to(home) if absolute.is_relative_to(home) else absolute)
+
+
+def _name_for(folder: Path) -> str:
+    name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")[:64]
+    return name or "campaign"
+
+
+def _tell(found: "Recognised") -> None:
+    from pairloop.cli.output import line, table
+    from pairloop.kit.text import plain
+
+    more = "" if found.complete else " (the first rows; there are more)"
+    line(f"{found.usable} usable rows{more}, {found.responses} responses, {found.pairs} candidate pairs.")
+    if found.conversations:
+        line(f"{found.conversations} prompts are conversations.")
+    if found.recorded_votes:
+        line(f"{found.recorded_votes} recorded votes.")
+    for row in found.rejected[:3]:
+        line(f"Line {row.line} cannot be used: {row.reason}")
+    if len(found.rejected) > 3:
+        line(f"… and {len(found.rejected) - 3} more.")
+    table(
+        ("line", "prompt", "responses"),
+        [
+            (row.line, _short(plain(row.prompt), 60), " | ".join(_short(r.text, 30) for r in row.responses[:3]))
+            for row in found.examples
+        ],
+    )
+
+
+def _short(text: str, limit: int) -> str:
+    from pairloop.kit.text import for_terminal
+
+    return for_terminal(" ".join(text.split()), limit)

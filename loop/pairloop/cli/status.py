@@ -1,0 +1,119 @@
+"""``pairloop status``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pairloop.cli.options import debug_option, folder_argument, json_option
+
+if TYPE_CHECKING:
+    from pairloop.config import Config
+
+Facts = dict[str, Any]
+
+
+@click.command()
+@folder_argument
+@json_option
+@debug_option
+def status(folder: Path, as_json: bool) -> None:
+    """Show where the campaign stands.
+
+    Only reads, so that it works while another process runs the campaign.
+    """
+    from pairloop.cli.opening import campaign_folder, has_database, open_store, read_config
+    from pairloop.cli.output import emit_json
+    from pairloop.status import status_facts
+
+    folder = campaign_folder(folder)
+    if has_database(folder):
+        with open_store(folder) as (store, config):
+            facts = {"started": True, **status_facts(store, config)}
+    else:
+        facts = _not_started(folder, read_config(folder))
+    emit_json(facts) if as_json else tell(facts)
+
+
+def _not_started(folder: Path, config: "Config") -> Facts:
+    """The same keys as a campaign that runs, so that readers of ``--json`` need no second case."""
+    return {
+        "started": False,
+        "campaign": {"name": config.campaign.name, "id": None, "folder": str(folder)},
+        "pool": {"prompts": 0, "responses": 0, "excluded_prompts": 0},
+        "round": None,
+        "rounds_done": 0,
+        "votes": None,
+        "budget": None,
+        "model": None,
+        "policy": None,
+    }
+
+
+def tell(facts: Facts) -> None:
+    """The facts as lines for people."""
+    from pairloop.cli.output import facts as write
+    from pairloop.cli.output import line
+
+    if not facts["started"]:
+        line(f"{facts['campaign']['name']} was not started yet. Next: pairloop run {facts['campaign']['folder']}")
+        return
+    write({name: text for name, text in _lines(facts) if text is not None})
+
+
+def _lines(facts: Facts) -> list[tuple[str, str | None]]:
+    pool = facts["pool"]
+    excluded = f", {pool['excluded_prompts']} prompts excluded" if pool["excluded_prompts"] else ""
+    return [
+        ("campaign", f"{facts['campaign']['name']} ({facts['campaign']['id']})"),
+        ("pool", f"{pool['prompts']} prompts, {pool['responses']} responses{excluded}"),
+        ("round", _round(facts)),
+        ("votes", _votes(facts["votes"])),
+        ("budget", _budget(facts["budget"])),
+        ("reward model", _model(facts["model"])),
+        ("policy", _policy(facts["policy"])),
+    ]
+
+
+def _round(facts: Facts) -> str:
+    current = facts["round"]
+    if current is None:
+        return "none yet"
+    counts = ", ".join(f"{n} {state}" for state, n in current["assignments"].items())
+    reason = f" ({current['reason']})" if current["reason"] else ""
+    return f"{current['number']} is {current['state']}{reason}" + (f": {counts}" if counts else "")
+
+
+def _votes(votes: Facts) -> str:
+    kinds = ", ".join(f"{n} {kind}" for kind, n in votes["by_kind"].items() if n)
+    arms = ", ".join(f"{n} {arm}" for arm, n in votes["by_arm"].items() if n)
+    return f"{votes['total']} by {votes['annotators']} annotators" + (f" ({kinds}; arms: {arms})" if kinds else "")
+
+
+def _budget(budget: Facts) -> str:
+    parts = []
+    for name in ("labels", "cost", "annotator_hours"):
+        item = budget[name]
+        limit = "" if item["limit"] is None else f" of {item['limit']:g}"
+        reserved = f" + {item['reserved']:g} reserved" if item["reserved"] else ""
+        if item["spent"] or item["reserved"] or item["limit"] is not None:
+            parts.append(f"{name.replace('_', ' ')}: {item['spent']:g}{reserved}{limit}")
+    if budget["until"]:
+        parts.append(f"until {budget['until']}")
+    return ", ".join(parts) or "nothing spent"
+
+
+def _model(model: Facts | None) -> str:
+    if model is None:
+        return "none yet"
+    accuracy = model.get("holdout", {}).get("accuracy")
+    if accuracy is None:
+        return f"round {model['round']}, {model['votes']} votes, no holdout votes yet"
+    spread = "" if accuracy.get("low") is None else f" [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"
+    return f"round {model['round']}, {model['votes']} votes, holdout accuracy {accuracy['value']:.3f}{spread}"
+
+
+def _policy(policy: Facts | None) -> str | None:
+    if policy is None:
+        return None
+    return f"round {policy['round']}, {policy.get('tuner')}: {policy.get('stop_reason')}"

@@ -1,0 +1,27 @@
+"""The commands of the core: name → where it lives, and the line that ``--help`` shows.
+
+The lines stand here so that listing the commands imports none of them; a test keeps both in step.
+"""
+
+from pairloop.cli.lazy import Entry
+
+_HERE = "pairloop.cli"
+
+COMMANDS: dict[str, Entry] = {
+    "init": Entry(f"{_HERE}.init:init", "Write a commented campaign.toml that runs.", "Run a campaign"),
+    "run": Entry(f"{_HERE}.run:run", "Go on until the campaign is finished or waits for people.", "Run a campaign"),
+    "step": Entry(f"{_HERE}.run:step", "Make one tick, for cron.", "Run a campaign"),
+    "pull": Entry(f"{_HERE}.pull:pull", "Fetch votes without moving the round.", "Run a campaign"),
+    "tune": Entry(f"{_HERE}.tune:tune", "Tune the policy now, whatever the gate says.", "Run a campaign"),
+    "import": Entry(f"{_HERE}.data:import_", "Read the data source again and add what is new.", "Run a campaign"),
+    "reopen": Entry(f"{_HERE}.rounds:reopen", "Collect votes again in the latest round.", "Run a campaign"),
+    "abandon": Entry(f"{_HERE}.rounds:abandon", "Give up the open round; its votes stay.", "Run a campaign"),
+    "status": Entry(f"{_HERE}.status:status", "Show where the campaign stands.", "Look at it"),
+    "report": Entry(f"{_HERE}.report:report", "Write the HTML report.", "Look at it"),
+    "explain": Entry(f"{_HERE}.explain:explain", "Say why a pair was asked, and what came back.", "Look at it"),
+    "export": Entry(f"{_HERE}.export:export", "Write preferences, votes or verdicts.", "Look at it"),
+    "doctor": Entry(f"{_HERE}.doctor:doctor", "Check installation, config, data and store.", "Maintain it"),
+    "plugins": Entry(f"{_HERE}.plugins:plugins", "List the installed parts.", "Maintain it"),
+    "config": Entry(f"{_HERE}.config:config", "Show the configuration or its schema.", "Maintain it"),
+    "db": Entry(f"{_HERE}.db:db", "Maintain the campaign's database.", "Maintain it"),
+}
