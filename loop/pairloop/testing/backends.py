@@ -18,8 +18,10 @@ calling it twice with one folder is a restart of the process, with or without ``
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +29,7 @@ import pytest
 
 from pairloop.kit.ids import assignment_key
 from pairloop.protocols import Backend
-from pairloop.records import Annotation, AnnotatorKind, Choice, Page, RecordedVote, Task
+from pairloop.records import Annotation, AnnotatorKind, Choice, Page, Prelabel, RecordedVote, Task
 
 Factory = Callable[[Path], Backend]
 Identity = tuple[str, str]
@@ -74,7 +76,7 @@ class BackendContract:
             prompt=f"Prompt {index} {text}",
             left=f"The response on the left {index} {text}",
             right=f"The response on the right {index} {text}",
-            recorded=(RecordedVote(f"annotator-{index}", choice),),
+            recorded=tuple(RecordedVote(f"annotator-{index}-{n}", choice) for n in range(3)),
         )
 
     def answer(self, backend: Backend, choices: Mapping[str, Choice]) -> None:
@@ -253,10 +255,33 @@ class BackendContract:
             assert vote.annotator
             assert isinstance(vote.choice, Choice)
             assert isinstance(vote.kind, AnnotatorKind)
-            assert vote.seconds is None or vote.seconds >= 0
-            assert vote.cost is None or vote.cost >= 0
+            assert vote.seconds is None or 0 <= vote.seconds < math.inf
+            assert vote.cost is None or 0 <= vote.cost < math.inf
             assert vote.prompt_rating is None or 1 <= vote.prompt_rating <= 5
             assert not vote.deleted
+        backend.close()
+
+    def test_replicas_go_to_different_annotators(self, backend_factory: Factory, tmp_path: Path) -> None:
+        """Where the backend assigns annotators, nobody is asked the same question twice in a round."""
+        backend = backend_factory(tmp_path)
+        if not backend.capabilities.assigns_annotators:
+            pytest.skip("this backend leaves it to others who answers")
+        first = self.make_task(0, self.choices[0] if self.choices else Choice.LEFT)
+        again = [replace(first, replica=n, key=assignment_key("contract", 1, first.pair_id, n)) for n in (1, 2)]
+        votes = self.answered(backend, [first, *again])
+        assert len({vote.key for vote in votes}) == 3
+        assert len({vote.annotator for vote in votes}) == 3
+        backend.close()
+
+    @pytest.mark.parametrize("shown", [False, True])
+    def test_only_prelabels_that_were_shown_count_as_shown(
+        self, backend_factory: Factory, tmp_path: Path, shown: bool
+    ) -> None:
+        """A vote given under the model's influence carries the flag, and no other does."""
+        backend = backend_factory(tmp_path)
+        guess = Prelabel(Choice.RIGHT, 0.2, "model", shown=shown)
+        votes = self.answered(backend, [replace(task, prelabel=guess) for task in self.tasks(2)])
+        assert {vote.prelabel_shown for vote in votes} == {shown and backend.capabilities.prelabels}
         backend.close()
 
     def test_any_cursor_can_be_used_again(self, backend_factory: Factory, tmp_path: Path) -> None:

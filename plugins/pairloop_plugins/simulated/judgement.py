@@ -1,7 +1,8 @@
 """What an annotator says about a pair: pure functions of the pair, the annotator and named uniform draws.
 
-The order is the published one (Lee et al. 2021, section 3.2): skip → equal → rational choice → mistake; a tie is
-never turned round by a mistake. Shown prelabels are copied before the annotator looks, spammers never look.
+The order is that of B-Pref (Lee et al. 2021, ``get_label`` of its reward model): skip → equal → rational choice →
+mistake. Skip and equal look at the whole gold score, the choice at the discounted one, and a tie is never turned round
+by a mistake. Shown prelabels are copied before the annotator looks, spammers never look.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Options of the simulated annotators, and the teachers of B-Pref as presets.
 
 Lee, Smith, Dragan and Abbeel, "B-Pref: Benchmarking Preference-Based Reinforcement Learning", 2021
-(arXiv 2111.03026): rationality β, myopia γ, ε_mistake, ε_skip and ε_equal, and the six teachers of its table 1.
+(arXiv 2111.03026): rationality β, myopia γ, ε_mistake, ε_skip and ε_equal, and its six teachers.
 """
 
 from enum import StrEnum

@@ -5,8 +5,8 @@ the ε-quantile of |Δr|, and ``skip = ε`` skips it when max(r) is at most the 
 reference, the first 200 different pairs asked. So a share ε of pairs like those is tied or skipped, whatever is
 added to the gold score or multiplied with it. B-Pref instead takes ε times the mean recent return, which depends on
 the zero of the score; its published training script moreover multiplies by ε before handing over to code that does
-so again, so that the thresholds it ran with are those of ε² (train_PEBBLE.py, lines 275–276, rll-research/BPref at
-f3ece2e).
+so again, so that from the second session on its thresholds are those of ε² (train_PEBBLE.py, lines 275–276,
+rll-research/BPref at f3ece2e).
 
 The reference is stored with the tasks and grows in the transaction that creates them: a repeated publish finds the
 same thresholds.

@@ -246,6 +246,19 @@ class CancelsWithoutSayingSo(FileBackend):
     capabilities = Capabilities(idempotent_publish=True, lookup=True, cancel=False)
 
 
+class AsksOneAnnotator(FileBackend):
+    capabilities = Capabilities(idempotent_publish=True, lookup=True, cancel=True, assigns_annotators=True)
+
+
+class ClaimsThatPrelabelsWereShown(FileBackend):
+    def vote(self, number: int, key: str, said: str) -> Annotation:
+        return replace(super().vote(number, key, said), prelabel_shown=True)
+
+
+class ForgetsThatPrelabelsWereShown(FileBackend):
+    capabilities = Capabilities(idempotent_publish=True, lookup=True, cancel=True, prelabels=True)
+
+
 class FileContract(BackendContract):
     polls: ClassVar[int] = 20
 
@@ -301,6 +314,9 @@ def test_a_correct_backend_keeps_the_contract(tmp_path: Path) -> None:
         (RefusesEmptyCalls, "test_nothing_to_do_is_fine"),
         (ClosesOnce, "test_close_may_be_called_twice"),
         (CannotBeAskedAgain, "test_it_can_be_asked_again_safely"),
+        (AsksOneAnnotator, "test_replicas_go_to_different_annotators"),
+        (ClaimsThatPrelabelsWereShown, "test_only_prelabels_that_were_shown_count_as_shown"),
+        (ForgetsThatPrelabelsWereShown, "test_only_prelabels_that_were_shown_count_as_shown"),
         (CancelsWithoutSayingSo, "test_cancel_confirms_open_tasks_only"),
     ],
 )
