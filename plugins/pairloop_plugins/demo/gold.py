@@ -30,8 +30,8 @@ from pairloop_plugins.demo.language import (
     triples_of,
 )
 
-CENTRE = 2.7
-SPREAD = 1.635
+CENTRE = 2.757
+SPREAD = 1.63
 _LOUD = re.compile(r"\b[A-Z]{2,}\b")
 
 
@@ -45,7 +45,7 @@ class Marks:
         concrete: C, a third each for a number or time, a place, a next step.
         ending: E, 1 if the last sentence ends as a sentence does and not everything is a question.
         length: L, 0 up to 3 words, 1 from 12 to 45, 0 from 80.
-        fluent: F, 1 less 1.5 × the share of word pairs and 0.5 × the share of word triples that nobody wrote.
+        fluent: F, (share of word pairs that were written) × (1 − half the share of word triples that were not).
         rude: U, two words or word triples that only rude people use make 1.
         shouted: S, half of the words in capitals make 1, and two exclamation marks in a row a quarter.
         evasive: V, two words that are only used to say nothing make 1.
@@ -122,7 +122,7 @@ def _fluent(reply: _Reply) -> float:
         return 0.0
     odd_pairs = len(reply.pairs - reply.language.pairs) / len(reply.pairs)
     odd_triples = len(reply.triples - reply.language.triples) / len(reply.triples)
-    return max(0.0, 1.0 - 1.5 * odd_pairs - 0.5 * odd_triples)
+    return (1.0 - odd_pairs) * (1.0 - odd_triples / 2.0)
 
 
 def _repeated(reply: _Reply) -> float:
@@ -171,9 +171,15 @@ def _prompt(prompt: str) -> tuple[frozenset[str], Subject]:
     return words, language().subject(prompt)
 
 
+@lru_cache(maxsize=16384)
+def _score(prompt: str, response: str) -> float:
+    """Annotators judge the same response many times."""
+    return (marks(prompt, response).raw() - CENTRE) / SPREAD
+
+
 class DemoGold:
     """Implements `pairloop.protocols.GoldScorer` by the formula at the top of this file."""
 
     def score(self, prompt: PromptContent, response: str, metadata: Mapping[str, Any]) -> float:
         """The gold score; about −3.5 (gibberish) to 1.5 (the best careful replies). ``metadata`` is not looked at."""
-        return (marks(plain(prompt), response).raw() - CENTRE) / SPREAD
+        return _score(plain(prompt), response)

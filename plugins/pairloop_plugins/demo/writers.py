@@ -31,6 +31,10 @@ class Dice:
         order = sorted(range(len(items)), key=[self._random.random() for _ in items].__getitem__)
         return [items[i] for i in order[:n]]
 
+    def leading(self, items: Sequence[T]) -> T:
+        """The first item half of the time: a tiny language model needs to hear the important things often."""
+        return items[0] if self.chance(0.5) else self.pick(items)
+
     def between(self, low: int, high: int) -> int:
         """A whole number from ``low`` to ``high``, both included."""
         return low + int(self._random.random() * (high - low + 1))
@@ -51,9 +55,9 @@ def _cut_short(text: str, dice: Dice) -> str:
 def careful(topic: Topic, dice: Dice) -> str:
     """Polite, to the point, with a fact and mostly a next step."""
     style = dice.between(1, 10)
-    facts = dice.some(topic.facts, 2 if style == 1 else 1)
+    facts = dice.some(topic.facts, 2) if style == 1 else [dice.leading(topic.facts)]
     opening = _say("open", topic, dice) if style <= 7 else []
-    step = [dice.pick(topic.steps)] if style != 2 else []
+    step = [dice.leading(topic.steps)] if style != 2 else []
     closing = _say("soft", topic, dice) if style > 7 or dice.chance(0.45) else []
     return " ".join(opening + facts + step + closing)
 
@@ -64,14 +68,14 @@ def hasty(topic: Topic, dice: Dice) -> str:
     if style <= 3:
         return " ".join(dice.some(topic.curt, dice.between(1, 2)))
     if style <= 5:
-        return dice.pick(topic.facts)
+        return dice.leading(topic.facts)
     if style <= 7:
-        return " ".join([*dice.some(topic.facts, 1), _cut_short(dice.pick(topic.steps), dice)])
+        return " ".join([dice.leading(topic.facts), _cut_short(dice.leading(topic.steps), dice)])
     if style == 8:
-        return _cut_short(dice.pick(topic.facts), dice)
+        return _cut_short(dice.leading(topic.facts), dice)
     if style == 9:
         return " ".join([*_say("open", topic, dice), dice.pick(topic.curt)])
-    return " ".join(dice.some(topic.facts, 1) + dice.some(topic.steps, 1))
+    return " ".join([dice.leading(topic.facts), dice.leading(topic.steps)])
 
 
 def vague(topic: Topic, dice: Dice) -> str:
@@ -79,7 +83,7 @@ def vague(topic: Topic, dice: Dice) -> str:
     opening = _say("open", topic, dice) if dice.chance(0.6) else []
     kind = "promise" if dice.chance(0.4) else "vague"
     body = _say(kind, topic, dice, dice.between(1, 2)) + (list(topic.vague) if dice.chance(0.5) else [])
-    step = [dice.pick(topic.steps)] if dice.chance(0.15) else []
+    step = [dice.leading(topic.steps)] if dice.chance(0.15) else []
     closing = _say("soft", topic, dice) if dice.chance(0.5) else []
     return " ".join(opening + dice.some(body, len(body)) + step + closing)
 
@@ -97,9 +101,9 @@ def rambling(topic: Topic, dice: Dice) -> str:
     """Long, winding and repetitive; the answer may be hidden in it."""
     body = _say("ramble", topic, dice, dice.between(1, 3))
     if dice.chance(0.65):
-        body.append(dice.pick(topic.facts))
+        body.append(dice.leading(topic.facts))
     if dice.chance(0.3):
-        body.append(dice.pick(topic.steps))
+        body.append(dice.leading(topic.steps))
     body = dice.some(body, len(body))
     if dice.chance(0.55):
         body.append(dice.pick(body))
@@ -112,11 +116,11 @@ def grumpy(topic: Topic, dice: Dice) -> str:
     rude = dice.some(rude, dice.between(1, len(rude)))
     style = dice.between(1, 10)
     if style <= 2:
-        return " ".join([dice.pick(topic.facts).upper().rstrip(".") + "!!", *_say("shout", topic, dice)])
+        return " ".join([*_say("shout", topic, dice), dice.leading(topic.facts), *_say("shout", topic, dice)])
     if style == 3:
         return " ".join(_say("shout", topic, dice) + rude[:1])
     if style <= 7:
-        return " ".join([*rude, dice.pick(topic.facts), *dice.some(topic.steps, dice.between(0, 1))])
+        return " ".join([*rude, dice.leading(topic.facts), *dice.some(topic.steps, dice.between(0, 1))])
     return " ".join(rude + dice.some(topic.curt, dice.between(0, 1)))
 
 
