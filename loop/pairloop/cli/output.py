@@ -1,8 +1,9 @@
 """Facts to stdout, messages to stderr, and outside text made harmless on both."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,9 +23,9 @@ def emit_json(value: Any) -> None:
 
 def emit_bytes(data: bytes) -> None:
     """Bytes on stdout."""
-    stream: BinaryIO = click.get_binary_stream("stdout")
-    stream.write(data)
-    stream.flush()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def line(text: str = "") -> None:

@@ -26,10 +26,12 @@ def run(ctx: StepContext, current: Round) -> Outcome:
     new: list[Response] = []
     pairs: list[Pair] = []
     if settings.samples and prompts:
+        ctx.progress.start(f"sampling responses to {len(prompts)} prompts")
         tuned = _sample(ctx, current, prompts, TUNED)
         initial = _sample(ctx, current, prompts, INITIAL)
         new = _distinct([*tuned, *initial])
         pairs = _pairs(ctx, current, pool, tuned, initial)
+        ctx.progress.finish()
     failpoint("generate.before_commit")
     with ctx.store.transaction():
         added = sum(ctx.store.pool.add_response(response) for response in new)

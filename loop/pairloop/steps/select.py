@@ -34,8 +34,10 @@ def run(ctx: StepContext, current: Round, size: int | None = None) -> Outcome:
     votes = ctx.store.annotations.votes()
     wanted = size or ctx.config.round.size
     n, limit = affordable(ctx.config.budget, spending(ctx.store, votes, ctx.config.budget), wanted)
+    ctx.progress.start(f"choosing {n} questions")
     with numeric_threads(ctx.config.resources.threads):
         plan = _plan(ctx, current, n)
+    ctx.progress.finish()
     if not plan.assignments:
         reason = f"{limit} is used up" if n == 0 else "the pool is exhausted: every pair was asked"
         with ctx.store.transaction():

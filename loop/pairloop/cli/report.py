@@ -1,0 +1,35 @@
+"""``pairloop report``."""
+
+from pathlib import Path
+
+import click
+
+from pairloop.cli.options import debug_option, dry_run_option, folder_argument, json_option
+
+FILE_NAME = "report.html"
+
+
+@click.command()
+@folder_argument
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help=f"By default FOLDER/{FILE_NAME}.")
+@json_option
+@dry_run_option("Only say which file would be written.")
+@debug_option
+def report(folder: Path, out: Path | None, as_json: bool, dry_run: bool) -> None:
+    """Write the HTML report.
+
+    One file that needs nothing else. Only reads the campaign, so that it works while another process runs it.
+    """
+    from pairloop.cli.opening import campaign_folder, open_store
+    from pairloop.cli.output import emit_json, line
+
+    target = out or campaign_folder(folder) / FILE_NAME
+    with open_store(folder) as (store, config):
+        if not dry_run:
+            from pairloop.report import write_report
+
+            write_report(store, config, target)
+    if as_json:
+        emit_json({"report": str(target), "written": not dry_run})
+    else:
+        line(f"{'Would write' if dry_run else 'Wrote'} {target}")
