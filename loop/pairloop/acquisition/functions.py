@@ -16,7 +16,7 @@ from scipy.special import entr, expit, ndtr
 from pairloop.acquisition.quadrature import gaussian_mean
 from pairloop.posterior import FloatArray, IntArray, PreferencePosterior
 
-_CHUNK = 65_536  # elements at a time: a few temporaries of this length stay in the cache
+_CHUNK = 8_192  # elements at a time: the temporaries of the quadrature stay in the cache
 _PROBIT = np.sqrt(np.pi / 8.0)  # slope that matches Φ to the logistic curve at 0
 
 

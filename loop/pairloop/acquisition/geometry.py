@@ -43,8 +43,10 @@ def rounding(coordinates: FloatArray) -> float:
 
 
 def differences(coordinates: FloatArray, pairs: IntArray) -> Float64Array:
-    """g_i − g_j in float64: (M, 2) rows → (M, D); for small M."""
-    return coordinates[pairs[:, 0]].astype(np.float64) - coordinates[pairs[:, 1]].astype(np.float64)
+    """g_i − g_j, taken in the precision of the coordinates, as float64: (M, 2) rows → (M, D); for small M."""
+    left = np.take(coordinates, pairs[:, 0], axis=0)
+    left -= np.take(coordinates, pairs[:, 1], axis=0)
+    return left.astype(np.float64, copy=False)
 
 
 def conditioning(z: Float64Array, information: FloatArray) -> Float64Array:

@@ -13,9 +13,10 @@ pairs of highest bound, copied side by side and kept exact, serve picks until th
 rest; then bounds are renewed from the top down and the next list is drawn.
 
 What is the same as a full pass for every pick: every pick, in order. Gains of the short list are evaluated in float64
-from the stored coordinates; pairs whose gains differ by less than 1e-9 of the best count as tied and go by their key,
-so float64 rounding (about 1e-13) could matter only for a gain within that of the edge of a tie. The first bounds come
-from one pass in the precision of the storage, widened by a bound on its rounding; renewed bounds are float64.
+from differences of the stored coordinates, taken in their own precision; pairs whose gains differ by less than 1e-9 of
+the best count as tied and go by their key, so float64 rounding (about 1e-13) could matter only for a gain within that
+of the edge of a tie. The first bounds come from one pass in the precision of the storage, widened by a bound on its
+rounding; renewed bounds are float64.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Design:
         coordinates: (R, D) whitened coordinates.
         pairs: (N, 2) rows, smaller row first.
         information: (N,) of one vote about the margin.
-        bound: (N,) upper bounds of ``log(1 + I q)/cost``, finite.
+        variance: (N,) upper bounds of the margins' variances ``‖z‖²`` before any pick.
         cost: (N,) > 0; ``prompt``: (N,) ≥ 0; ``cap``: picks of one prompt, < 1 for no limit; ``seed``: of the ties.
         used: (K, D) directions that pending pairs have used up.
     """
@@ -49,7 +50,7 @@ class Design:
     coordinates: FloatArray
     pairs: IntArray
     information: FloatArray
-    bound: FloatArray
+    variance: FloatArray
     cost: FloatArray
     prompt: IntArray
     cap: int
@@ -69,7 +70,7 @@ class Search:
 
     Attributes:
         gain: (N,) gains, or upper bounds where ``seen`` is behind; −inf once a pair cannot be picked any more.
-        variance: (N,) q when the gain was computed.
+        variance: (N,) q when the gain was computed, or its first bound.
         seen: (N,) directions that the gain takes into account; −1: it is a first bound.
         directions: (known, D) the vectors v of pending pairs and picks.
         renewals: how many gains were computed, for benchmarks.
@@ -78,8 +79,8 @@ class Search:
     def __init__(self, design: Design, n: int) -> None:
         size = len(design.pairs)
         self.design, self.n = design, min(n, size)
-        self.gain = design.bound.copy()
-        self.variance = np.zeros(size)
+        self.variance = np.array(design.variance, dtype=np.float64)
+        self.gain = np.log1p(design.information * self.variance) / design.cost
         self.seen = np.full(size, -1, dtype=np.int32)
         self.known = len(design.used)
         self.directions = np.empty((self.known + self.n, design.coordinates.shape[1]))

@@ -66,8 +66,9 @@ class LogdetStrategy:
         variance = squared_lengths(posterior.whitened, pairs)
         information = expected_information(posterior, posterior.margin(pairs), variance, self.options.nodes)
         information *= self._damping(variance, posterior.fitted)
-        bound = np.log1p(information * variance * (1.0 + rounding(posterior.whitened))) / context.cost
-        usable = np.flatnonzero(np.isfinite(bound))
+        finite = np.isfinite(information * variance)
+        usable = np.flatnonzero(finite)
+        bound = variance * (1.0 + rounding(posterior.whitened))
         design = Design(
             posterior.whitened, pairs[usable], information[usable], bound[usable], context.cost[usable],
             request.prompt_of(context)[usable], context.per_prompt, context.seed, self._used(context),
@@ -77,7 +78,7 @@ class LogdetStrategy:
         if len(usable) == len(pairs):
             return request.selection(picks, gains)
         log.warning("logdet: %d of %d candidates have no finite gain and go last", len(pairs) - len(usable), len(pairs))
-        picks = _with_rest(context, picks, ~np.isfinite(bound), n)
+        picks = _with_rest(context, picks, ~finite, n)
         return request.selection(picks, np.r_[gains, np.full(len(picks) - len(gains), np.nan)])
 
     def _damping(self, variance: FloatArray, fitted: bool) -> FloatArray | float:
