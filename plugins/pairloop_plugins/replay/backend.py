@@ -34,7 +34,8 @@ class ReplayBackend:
         refused: dict[str, str] = {}
         known = self._remote.lookup([task.key for task in tasks])
         # In the order of their replicas, whatever the order of the call: a repeat must hand out the same votes.
-        fresh = sorted((t for t in tasks if t.key not in known), key=lambda t: (t.round, t.pair_id, t.replica, t.key))
+        new = {task.key: task for task in tasks if task.key not in known}
+        fresh = sorted(new.values(), key=lambda t: (t.round, t.pair_id, t.replica, t.key))
         if fresh:
             with self._remote.transaction():
                 for task in fresh:

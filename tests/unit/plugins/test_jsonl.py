@@ -193,6 +193,7 @@ def test_groups_come_from_the_key_that_the_options_name(good: Any) -> None:
     assert good(topic).group == "own"
     assert good(topic, group_key="topic").group == "christianity-or-atheism-_atheism"
     assert good(topic, group_key="topic", group_split="_").group == "christianity-or-atheism-"
+    assert good({**topic, "topic": "a_b_c"}, group_key="topic", group_split="_").group == "a_b"
     assert good(topic, group_key="topic", group_split="|").group == "christianity-or-atheism-_atheism"
     deep = {"prompt": "p", "responses": ["a", "b"], "metadata": {"debate": {"id": 17}}}
     assert good(deep, group_key="metadata.debate.id").group == "17"

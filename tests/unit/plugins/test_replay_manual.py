@@ -74,6 +74,15 @@ def test_models_are_left_out_unless_wanted(open_replay: Make, make_task: Make) -
         replay.ReplayOptions(kinds=())
 
 
+def test_a_task_twice_in_a_call_uses_one_vote(open_replay: Make, make_task: Make, read_all: Make) -> None:
+    backend = open_replay()
+    task = make_task(0, recorded=VOTES[:1])
+    published = backend.publish([task, task])
+    assert (list(published.remote_ids), dict(published.refused)) == ([task.key], {})
+    assert len(read_all(backend)) == 1
+    backend.close()
+
+
 def test_the_display_order_is_the_tasks(open_replay: Make, make_task: Make, read_all: Make) -> None:
     """Task.recorded is about the displayed sides already: nothing is turned round again."""
     backend = open_replay()

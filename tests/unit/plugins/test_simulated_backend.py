@@ -218,6 +218,15 @@ def test_without_latency_one_tick_brings_everything(open_backend: Make, make_tas
     backend.close()
 
 
+def test_publishing_again_moves_no_answer(open_backend: Make, make_task: Make) -> None:
+    backend = open_backend(teacher="oracle")
+    backend.publish([make_task(0), make_task(0)])
+    backend.publish([make_task(0)])
+    page = backend.poll(None)
+    assert (len(page.annotations), page.cursor) == (1, "1")
+    backend.close()
+
+
 def test_new_tasks_never_arrive_behind_a_cursor(open_backend: Make, make_task: Make, read_all: Make) -> None:
     backend = open_backend(**one_kind(count=3, latency=1.0))
     cursor, seen = None, set()
