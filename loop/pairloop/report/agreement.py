@@ -1,0 +1,167 @@
+"""How well annotators agree on the same pair.
+
+Raw agreement is the probability that two different people who judged the same pair said the same (first, second or
+tie; both-bad counts as a tie). Krippendorff's alpha corrects it for chance: ``α = 1 − D_o/D_e`` with observed and
+expected disagreement (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", nominal data). 1 is perfect, 0
+is what chance would give. Its interval is a seeded percentile bootstrap over groups.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pairloop import metrics
+from pairloop.kit.seeds import generator
+from pairloop.metrics import Estimate
+from pairloop.posterior import FloatArray, IntArray
+from pairloop.report.estimates import share
+from pairloop.report.table import SKIP, TIE, VoteTable
+
+FEWEST = 20  # pairs with two votes or more; fewer say nothing
+_DRAWS = 1000
+_CELLS = 4_000_000  # of a block of bootstrap draws, to bound memory
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Agreement between annotators.
+
+    Attributes:
+        pairs: pairs that two or more people judged; annotators: people among them.
+        raw: agreement of two people, ties included; decisive: of two people who both chose a side.
+        alpha: Krippendorff's alpha; None when everybody always said the same.
+        ceiling: upper bound of the accuracy that any model can reach on single decisive votes of random pairs.
+    """
+
+    pairs: int
+    annotators: int
+    raw: Estimate | None
+    decisive: Estimate | None
+    alpha: Estimate | None
+    ceiling: Estimate | None
+
+
+def agreement(table: VoteTable) -> Agreement:
+    """Agreement over all pairs with two votes or more."""
+    rows = one_vote_each(table)
+    counts, cluster = _counts(table, rows, SKIP)
+    several = counts.sum(axis=1) >= 2
+    counts, cluster = counts[several], cluster[several]
+    shared = np.isin(table.pair[rows], np.unique(table.pair[rows])[several]) if len(rows) else rows
+    people = len(np.unique(table.annotator[rows][shared])) if len(rows) else 0
+    if len(counts) < FEWEST:
+        return Agreement(len(counts), people, None, None, None, None)
+    at_random = rows[table.uniform[rows]]
+    bound = _agreed(*_counts(table, at_random, TIE))
+    return Agreement(
+        pairs=len(counts),
+        annotators=people,
+        raw=_agreed(counts, cluster),
+        decisive=_agreed(*_counts(table, rows, TIE)),
+        alpha=krippendorff_alpha(counts, cluster),
+        ceiling=None if bound is None or bound.n < FEWEST else ceiling(bound),
+    )
+
+
+def one_vote_each(table: VoteTable) -> IntArray:
+    """Rows of the votes that count: not skipped, and the last one of each person on each pair."""
+    rows = np.flatnonzero(table.outcome < SKIP)
+    code = table.pair[rows] * max(len(table.annotators), 1) + table.annotator[rows]
+    _, last = np.unique(code[::-1], return_index=True)
+    return np.sort(rows[::-1][last])
+
+
+def agreement_by_vote(table: VoteTable) -> FloatArray:
+    """(N,) share of the other people on the same pair who said the same; NaN where there is nobody to compare with."""
+    rows = one_vote_each(table)
+    out = np.full(len(table), np.nan)
+    if not len(rows):
+        return out
+    unit, index = np.unique(table.pair[rows], return_inverse=True)
+    counts = np.zeros((len(unit), SKIP))
+    np.add.at(counts, (index, table.preferred[rows]), 1)
+    others = counts.sum(axis=1)[index] - 1
+    same = counts[index, table.preferred[rows]] - 1
+    kept = others > 0
+    out[rows[kept]] = same[kept] / others[kept]
+    return out
+
+
+def krippendorff_alpha(counts: IntArray, cluster: IntArray, *, draws: int = _DRAWS, seed: int = 0) -> Estimate | None:
+    """Nominal alpha of (U, C) counts of category c on unit u, units with fewer than two votes left out.
+
+    Args:
+        cluster: (U,) what to resample by.
+
+    Returns:
+        None when there is nothing to compare, or only one category was ever used: then alpha is undefined.
+    """
+    size = counts.sum(axis=1)
+    counts, cluster, size = counts[size >= 2], cluster[size >= 2], size[size >= 2]
+    if not len(counts) or (counts.sum(axis=0) > 0).sum() < 2:
+        return None
+    differing = (size**2 - (counts**2).sum(axis=1)) / (size - 1)
+    _, group = np.unique(cluster, return_inverse=True)
+    groups = int(group.max()) + 1
+    columns = [differing, *np.asarray(counts, dtype=np.float64).T]
+    totals = np.stack([np.bincount(group, weights=column, minlength=groups) for column in columns], axis=1)
+    value, n = float(_alpha(totals.sum(axis=0)[None])[0]), int(size.sum())
+    if groups < 2:
+        return Estimate(value, None, None, n, groups)
+    random, drawn = generator(seed, "alpha"), []
+    block = max(_CELLS // groups, 1)
+    for start in range(0, draws, block):
+        times = random.multinomial(groups, np.full(groups, 1.0 / groups), size=min(block, draws - start))
+        drawn.append(_alpha(np.asarray(times, dtype=np.float64) @ totals))
+    found = np.concatenate(drawn)
+    low, high = np.nanquantile(found, [0.025, 0.975])
+    return Estimate(value, float(low), float(high), n, groups)
+
+
+def ceiling(decisive: Estimate) -> Estimate:
+    """Best possible accuracy on single decisive votes, from the agreement A of two people: at most (1 + √(2A − 1))/2.
+
+    With q the share that prefers one side of a pair, A = E[q² + (1−q)²] and the best guess is right with probability
+    E[max(q, 1−q)] = (1 + E|2q−1|)/2, which by Jensen's inequality is at most (1 + √E(2q−1)²)/2.
+    """
+
+    def bound(a: float | None) -> float | None:
+        return None if a is None else (1.0 + math.sqrt(max(2.0 * a - 1.0, 0.0))) / 2.0
+
+    value = (1.0 + math.sqrt(max(2.0 * decisive.value - 1.0, 0.0))) / 2.0
+    return Estimate(value, bound(decisive.low), bound(decisive.high), decisive.n, decisive.clusters)
+
+
+def _alpha(totals: FloatArray) -> FloatArray:
+    """(B,) alpha of (B, 1 + C) rows of observed disagreement and category totals; NaN where undefined."""
+    observed, by_category = totals[:, 0], totals[:, 1:]
+    n = by_category.sum(axis=1)
+    expected = (n**2 - (by_category**2).sum(axis=1)) / np.maximum(n - 1, 1)
+    return np.asarray(1.0 - np.divide(observed, expected, out=np.full(len(n), np.nan), where=expected > 0))
+
+
+def _counts(table: VoteTable, rows: IntArray, categories: int) -> tuple[IntArray, IntArray]:
+    """(U, categories) votes of each pair by what was preferred, and (U,) group; other categories are left out."""
+    rows = rows[table.preferred[rows] < categories]
+    if not len(rows):
+        return np.zeros((0, categories), dtype=np.int64), np.zeros(0, dtype=np.int64)
+    _, first, index = np.unique(table.pair[rows], return_index=True, return_inverse=True)
+    counts = np.zeros((len(first), categories), dtype=np.int64)
+    np.add.at(counts, (index, table.preferred[rows]), 1)
+    return counts, np.asarray(table.group[rows][first])
+
+
+def _agreed(counts: IntArray, cluster: IntArray) -> Estimate | None:
+    """Probability that two votes on the same unit agree; units weigh by their votes, as in alpha. n counts units."""
+    size = counts.sum(axis=1)
+    kept = size >= 2
+    if not kept.any():
+        return None
+    counts, size, cluster = counts[kept], size[kept], cluster[kept]
+    agreed = (counts * (counts - 1)).sum(axis=1) / (size * (size - 1))
+    found = metrics.clustered_mean(agreed, cluster, np.asarray(size, dtype=np.float64))
+    plain = share(agreed, cluster)
+    if found.low is None or found.high is None or plain is None or found.high - found.low < 1e-12:
+        return plain
+    return Estimate(found.value, max(found.low, 0.0), min(found.high, 1.0), found.n, found.clusters)

@@ -1,0 +1,180 @@
+"""All facts of a report: plain numbers and texts from a store that is only read."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from pairloop import __version__
+from pairloop.budget import spending
+from pairloop.config import Config
+from pairloop.kit.canonical import digest
+from pairloop.kit.clock import now
+from pairloop.metrics import Estimate
+from pairloop.records import Arm, Assignment, Choice
+from pairloop.report import agreement, examples, learning, people, policy, rounds
+from pairloop.report.agreement import Agreement
+from pairloop.report.estimates import share
+from pairloop.report.examples import ExampleGroup
+from pairloop.report.learning import ArmPoint, Calibration, Point
+from pairloop.report.people import Habits, People
+from pairloop.report.policy import Duel, Tuning
+from pairloop.report.rounds import Arrivals, RoundFacts, Spent, Supply
+from pairloop.report.table import VoteTable, read_table
+from pairloop.store import Store
+
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "matplotlib", "Jinja2", "sqlite-utils")
+_HIDDEN = "(not shown)"
+
+
+@dataclass(frozen=True, slots=True)
+class Anchoring:
+    """How often votes agree with the model's guess: where annotators saw it, and where they did not."""
+
+    shown: Estimate | None
+    blind: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made the campaign what it is. ``config`` has the options of plugins left out: they may hold secrets."""
+
+    campaign_id: str
+    seed: int
+    created_at: str | None
+    config_digest: str
+    config: dict[str, Any]
+    versions: dict[str, str]
+    imports: tuple[dict[str, Any], ...]
+    models: tuple[tuple[str, int, str], ...]
+    log_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the page shows; ``written_at`` is the only value that differs between two runs."""
+
+    name: str
+    written_at: str
+    votes: int
+    round_size: int
+    cost_per_vote: float
+    choices: dict[str, int]
+    rounds: tuple[RoundFacts, ...]
+    arrivals: Arrivals
+    spent: tuple[Spent, ...]
+    supply: Supply
+    points: tuple[Point, ...]
+    arms: tuple[ArmPoint, ...]
+    arms_verdict: str
+    calibration: Calibration
+    agreement: Agreement
+    people: People
+    habits: Habits
+    anchoring: Anchoring | None
+    tunings: tuple[Tuning, ...]
+    duels: tuple[Duel, ...]
+    examples: tuple[ExampleGroup, ...]
+    provenance: Provenance
+
+    @property
+    def model(self) -> Point | None:
+        """The current reward model: the last fit that was not rejected."""
+        return next((point for point in reversed(self.points) if point.rejected is None), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return asdict(self)
+
+
+def gather(store: Store, config: Config) -> Facts:
+    """Compute all facts of a campaign at any stage; nothing is written."""
+    table = read_table(store)
+    responses, assignments = store.pool.responses(), store.rounds.assignments()
+    models = store.models.all("reward")
+    comparisons = learning.arms(models)
+    return Facts(
+        name=config.campaign.name,
+        written_at=now(),
+        votes=len(table),
+        round_size=config.round.size,
+        cost_per_vote=config.budget.cost_per_vote,
+        choices=people.choice_shares(table),
+        rounds=rounds.round_facts(store.rounds.all(), assignments, table),
+        arrivals=rounds.arrivals(store.events.tail(rounds.ALL)),
+        spent=rounds.spent_facts(spending(store, list(table.votes), config.budget), config),
+        supply=_supply(store, table, assignments),
+        points=learning.learning_curve(models, table),
+        arms=comparisons,
+        arms_verdict=learning.arms_verdict(comparisons),
+        calibration=learning.calibration(table),
+        agreement=agreement.agreement(table),
+        people=people.people(table),
+        habits=people.habits(table),
+        anchoring=_anchoring(store, table),
+        tunings=policy.tunings(store.models.all("policy")),
+        duels=policy.duels(table, responses),
+        examples=examples.example_groups(table, responses, assignments),
+        provenance=_provenance(store, config),
+    )
+
+
+def _supply(store: Store, table: VoteTable, assignments: Sequence[Assignment]) -> Supply:
+    pool = table.pool
+    held_prompts = {view.prompt_id for row, view in enumerate(pool.responses) if pool.holdout[row]}
+    held = {pair.id: pair.prompt_id in held_prompts for pair, _ in store.pool.pairs()}
+    reasons = [reason for _, _, reason in store.pool.prompts()]
+    return rounds.supply(pool, reasons, assignments, [held[a.pair_id] for a in assignments])
+
+
+def _anchoring(store: Store, table: VoteTable) -> Anchoring | None:
+    """Within the arms that the strategy chose, since only there shown and blind tasks are mixed at random."""
+    if not any(vote.prelabel_shown for vote in table.votes):
+        return None
+    guesses = {key: p for number in np.unique(table.round) for key, p in store.rounds.prelabels(int(number)).items()}
+    agrees: dict[bool, list[tuple[bool, int]]] = {True: [], False: []}
+    for row, vote in enumerate(table.votes):
+        if vote.key in guesses and vote.choice.is_decisive and vote.arm in (Arm.ACTIVE, Arm.FRESH):
+            same = (guesses[vote.key].choice is Choice.LEFT) == (vote.choice is Choice.LEFT)
+            agrees[vote.prelabel_shown].append((same, int(table.group[row])))
+    return Anchoring(_share(agrees[True]), _share(agrees[False]))
+
+
+def _share(found: list[tuple[bool, int]]) -> Estimate | None:
+    return share(np.array([same for same, _ in found], dtype=bool), np.array([group for _, group in found]))
+
+
+def _provenance(store: Store, config: Config) -> Provenance:
+    models = [row for role in ("reward", "reference", "policy") for row in store.models.all(role)]
+    dumped = config.model_dump(mode="json")
+    return Provenance(
+        campaign_id=str(store.get_meta("id") or ""),
+        seed=config.campaign.seed,
+        created_at=store.get_meta("created_at"),
+        config_digest=digest(dumped),
+        config={section: _without_options(values) for section, values in dumped.items()},
+        versions={"pairloop": __version__, "Python": platform.python_version(), **_versions()},
+        imports=tuple(store.imports()),
+        models=tuple((row.role, row.round, row.artifact or "rejected") for row in models),
+        log_rows=store.annotations.last_seq(),
+    )
+
+
+def _without_options(section: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: dict.fromkeys(sorted(value), _HIDDEN) if key == "options" and value else value
+        for key, value in section.items()
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
