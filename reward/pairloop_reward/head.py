@@ -83,32 +83,39 @@ class Objective:
         """(d + 2,) prior precision of θ."""
         return np.concatenate([self.prior, [BIAS_PRECISION, TIE_PRECISION]])
 
-    def terms(self, theta: Float64) -> VoteTerms:
-        """Per-vote terms at θ."""
-        margin = self.votes.difference @ theta[:-2] + theta[-2]
-        return vote_terms(margin, float(theta[-1]), self.flip_rate, self.votes.outcome)
-
     def value(self, theta: Float64) -> tuple[float, float]:
         """Log-likelihood, and log-likelihood plus the exponent of the prior."""
-        likelihood = float(self.votes.weight @ self.terms(theta).log_likelihood)
+        likelihood = float(self.votes.weight @ terms_at(self.votes, theta, self.flip_rate).log_likelihood)
         return likelihood, likelihood - 0.5 * float(self.prior_precision @ (theta - self.prior_mean) ** 2)
 
     def gradient_and_precision(self, theta: Float64) -> tuple[Float64, Float64]:
         """Gradient (d + 2,) and expected negative Hessian (d + 2, d + 2) of the log posterior."""
-        X, weight, terms = self.votes.difference, self.votes.weight, self.terms(theta)
-        score, i_margin = weight * terms.score_margin, weight * terms.information_margin
-        i_cross = weight * terms.information_cross
-        gradient = np.concatenate([X.T @ score, [score.sum(), weight @ terms.score_tie]])
+        score, information = score_and_information(self.votes, theta, self.flip_rate)
+        information[np.diag_indices_from(information)] += self.prior_precision
+        return score - self.prior_precision * (theta - self.prior_mean), information
 
-        d = X.shape[1]
-        H = np.diag(self.prior_precision)
-        H[:d, :d] += (X * i_margin[:, None]).T @ X
-        H[:d, d] = H[d, :d] = X.T @ i_margin
-        H[:d, d + 1] = H[d + 1, :d] = X.T @ i_cross
-        H[d, d] += i_margin.sum()
-        H[d, d + 1] = H[d + 1, d] = i_cross.sum()
-        H[d + 1, d + 1] += weight @ terms.information_tie
-        return gradient - self.prior_precision * (theta - self.prior_mean), H
+
+def terms_at(votes: Votes, theta: Float64, flip_rate: float) -> VoteTerms:
+    """Per-vote terms at θ."""
+    margin = votes.difference @ theta[:-2] + theta[-2]
+    return vote_terms(margin, float(theta[-1]), flip_rate, votes.outcome)
+
+
+def score_and_information(votes: Votes, theta: Float64, flip_rate: float) -> tuple[Float64, Float64]:
+    """Gradient (d + 2,) of the log-likelihood at θ and its expected information (d + 2, d + 2)."""
+    X, weight, terms = votes.difference, votes.weight, terms_at(votes, theta, flip_rate)
+    score, i_margin, i_cross = (
+        weight * term for term in (terms.score_margin, terms.information_margin, terms.information_cross)
+    )
+    d = X.shape[1]
+    information = np.empty((d + 2, d + 2))
+    information[:d, :d] = (X * i_margin[:, None]).T @ X
+    information[:d, d] = information[d, :d] = X.T @ i_margin
+    information[:d, d + 1] = information[d + 1, :d] = X.T @ i_cross
+    information[d, d] = i_margin.sum()
+    information[d, d + 1] = information[d + 1, d] = i_cross.sum()
+    information[d + 1, d + 1] = weight @ terms.information_tie
+    return np.concatenate([X.T @ score, [score.sum(), weight @ terms.score_tie]]), information
 
 
 def fit_head(

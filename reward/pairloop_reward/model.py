@@ -18,11 +18,11 @@ from pairloop.records import ResponseView
 from pairloop_reward.cache import DiskCache
 from pairloop_reward.calibration import Calibration, calibrate
 from pairloop_reward.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from pairloop_reward.evidence import block_precision, fit_by_evidence
 from pairloop_reward.head import HeadFit
 from pairloop_reward.laplace import cholesky, marginal_precision, whiten
 from pairloop_reward.likelihood import TIE, Float64, Votes
 from pairloop_reward.options import TfidfOptions
+from pairloop_reward.search import Chosen, block_precision, choose
 from pairloop_reward.signal import require_finite, require_signal, stuck_annotators
 from pairloop_reward.store import FeatureStore, featurizer_arrays, featurizer_from, fitted_featurizer
 
@@ -80,20 +80,24 @@ class TfidfRewardModel:
         votes = self._votes(features, data)
         require_signal(votes)
         with numeric_threads():
-            fit, taus, tried = fit_by_evidence(votes, store.featurizer.blocks, TYPICAL_TAUS, self._options.flip_rate)
+            chosen = choose(votes, data.group, store.featurizer.blocks, TYPICAL_TAUS, self._options.flip_rate)
             calibration = calibrate(
-                votes, data.group, data.control & ~data.prelabel_shown, fit,
+                votes, data.group, data.control & ~data.prelabel_shown, chosen.fit,
                 folds=self._options.calibration_folds, seed=seed,
             )  # fmt: skip
-            head = _head(fit, calibration.temperature)
+            head = _head(chosen.fit, calibration.temperature)
         self._store, self._head = store, head
         cut = sum(len(response.text) > self._options.max_characters for response in data.responses)
-        notes = (*stuck_annotators(data), *([calibration.note] if calibration.note else []))
+        numbers = _numbers(votes, chosen, calibration, head) | {"responses_cut": float(cut)}
+        return FitReport(len(votes), numbers, self._notes(data, calibration, cut))
+
+    def _notes(self, data: TrainingData, calibration: Calibration, cut: int) -> tuple[str, ...]:
+        notes = list(stuck_annotators(data))
+        if calibration.note:
+            notes.append(calibration.note)
         if cut:
-            notes = (*notes, f"{cut} responses were cut to {self._options.max_characters} characters for the model")
-        return FitReport(len(votes), _numbers(votes, fit, taus, calibration, head) | {
-            "responses_cut": float(cut), "grid_points": float(tried),
-        }, notes)  # fmt: skip
+            notes.append(f"{cut} responses were cut to {self._options.max_characters} characters for the model")
+        return tuple(notes)
 
     def posterior(self, responses: Sequence[ResponseView]) -> PreferencePosterior:
         """Joint posterior over the rewards of these responses.
@@ -172,22 +176,23 @@ def _head(fit: HeadFit, temperature: float) -> Head:
     return Head(fit.weights, factor, fit.flip_rate, fit.tie, fit.position_bias, temperature, fitted=True)
 
 
-def _numbers(
-    votes: Votes, fit: HeadFit, taus: Sequence[float], calibration: Calibration, head: Head
-) -> dict[str, float]:
+def _numbers(votes: Votes, chosen: Chosen, calibration: Calibration, head: Head) -> dict[str, float]:
     """What a fit reports; finite by construction."""
+    fit = chosen.fit
     ties = int((votes.outcome == TIE).sum())
     numbers = {
         "decisive_votes": float(len(votes) - ties),
         "tied_votes": float(ties),
         "features": float(len(fit.weights)),
         "effective_parameters": _effective_parameters(fit, head),
-        **{f"prior_margin_{name}": tau for name, tau in zip(BLOCKS, taus, strict=True)},
+        **{f"prior_margin_{name}": tau for name, tau in zip(BLOCKS, chosen.taus, strict=True)},
         "flip_rate": fit.flip_rate,
         "tie": fit.tie,
         "position_bias": fit.position_bias,
         "log_likelihood": fit.log_likelihood,
         "log_evidence": fit.log_evidence,
+        "prior_chosen_by_groups": float(chosen.by_groups),
+        "grid_points": float(chosen.points),
         "temperature": calibration.temperature,
         "calibration_votes": float(calibration.votes),
     }

@@ -1,7 +1,10 @@
-"""Choosing prior strength and flip rate by Laplace evidence: from the votes themselves, with no validation labels.
+"""Choosing prior strength and flip rate from the votes themselves, with no validation labels.
 
 The search is over τ_k, the prior standard deviation of a typical margin due to feature block k (the block's prior
 precision is 1/τ_k²), and the flip rate ε. It walks a grid from coarse to fine and starts every fit from the last.
+What it climbs is the Laplace evidence; or, where the votes spread over many groups, the cross-fitted likelihood of
+left-out groups (`crossfit` says why). On votes of experts on 170 prompts the evidence alone cost 2 points of accuracy
+and 0.1 nats a vote on unseen prompts; on votes on nine debates it was the better of the two.
 """
 
 from collections.abc import Sequence
@@ -9,6 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pairloop.posterior import IntArray
+from pairloop_reward.crossfit import group_folds, held_out_log_likelihood
 from pairloop_reward.head import HeadFit, fit_head
 from pairloop_reward.likelihood import Float64, Votes
 
@@ -20,6 +25,8 @@ _FLIP_SHAPE = 3.0  # 2ε ~ Beta(1, 1 + this): densest at zero, where few votes l
 _STEPS = (4, 2, 1)
 _LARGEST = 20_000  # votes; more would not move the optimum by a grid step
 _TOLERANCE = 1e-3  # nats, while searching
+_MANY_GROUPS = 20  # fewer left-out groups judge a prior no better than chance
+_PARTS = 20
 
 Point = tuple[int, ...]
 """Half octaves of each τ, then the index of the flip rate."""
@@ -33,6 +40,7 @@ def block_precision(sizes: Sequence[int], taus: Sequence[float]) -> Float64:
 @dataclass(slots=True)
 class _Search:
     votes: Votes
+    parts: Sequence[Votes]
     sizes: Sequence[int]
     typical: Sequence[float]
     flips: Sequence[float]
@@ -47,12 +55,13 @@ class _Search:
         return all(low <= k <= high for k in point[:-1]) and 0 <= point[-1] < len(self.flips)
 
     def value(self, point: Point) -> float:
-        """Log evidence plus the log hyperpriors, up to a constant."""
+        """Log evidence, or log-likelihood of left-out parts, plus the log hyperpriors, up to a constant."""
         if point not in self.seen:
             taus, flip = self.taus(point), self.flips[point[-1]]
             fit = fit_head(self.votes, block_precision(self.sizes, taus), flip, start=self.start, tolerance=_TOLERANCE)
             self.start = fit.parameters
-            self.seen[point] = fit.log_evidence + log_hyperprior(taus, self.typical, flip)
+            found = held_out_log_likelihood(self.parts, fit) if self.parts else fit.log_evidence
+            self.seen[point] = found + log_hyperprior(taus, self.typical, flip)
         return self.seen[point]
 
     def climb(self, point: Point) -> Point:
@@ -83,24 +92,39 @@ def log_hyperprior(taus: Sequence[float], typical: Sequence[float], flip_rate: f
     return float(-0.5 * (distance**2).sum() + _FLIP_SHAPE * np.log1p(-2.0 * flip_rate))
 
 
-def fit_by_evidence(
-    votes: Votes, sizes: Sequence[int], typical: Sequence[float], flip_rate: float | None
-) -> tuple[HeadFit, tuple[float, ...], int]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the search found.
+
+    Attributes:
+        fit: the converged head. taus: prior margin of each block.
+        points: grid points tried. by_groups: True where left-out groups decided, False where the evidence did.
+    """
+
+    fit: HeadFit
+    taus: tuple[float, ...]
+    points: int
+    by_groups: bool
+
+
+def choose(
+    votes: Votes, group: IntArray, sizes: Sequence[int], typical: Sequence[float], flip_rate: float | None
+) -> Chosen:
     """The head at the best (τ, ε).
 
     Args:
-        votes: all votes. sizes: dimensions of the feature blocks, in column order.
+        votes: all votes. group: (N,) group of each.
+        sizes: dimensions of the feature blocks, in column order.
         typical: τ of each block before any vote. flip_rate: fixes ε.
-
-    Returns:
-        The converged fit, the τ of each block, and how many grid points were tried.
     """
     flips = FLIP_RATES if flip_rate is None else (flip_rate,)
     # every k-th vote: rounds and annotators come in order, so a stride is as good as a draw and needs no seed
-    sample = votes.subset(np.arange(0, len(votes), -(-len(votes) // _LARGEST)))
-    search = _Search(sample, sizes, typical, flips)
-    first = (*(round(2.0 * np.log2(tau)) for tau in typical), min(_FIRST_FLIP, len(flips) - 1))
-    best = search.climb(first)
+    rows = np.arange(0, len(votes), -(-len(votes) // _LARGEST))
+    sample, groups = votes.subset(rows), group[rows]
+    by_groups = len(np.unique(groups)) >= _MANY_GROUPS
+    parts = [sample.subset(part) for part in group_folds(groups, _PARTS)] if by_groups else []
+    search = _Search(sample, parts, sizes, typical, flips)
+    best = search.climb((*(round(2.0 * np.log2(tau)) for tau in typical), min(_FIRST_FLIP, len(flips) - 1)))
     taus = search.taus(best)
     fit = fit_head(votes, block_precision(sizes, taus), flips[best[-1]], start=search.start)
-    return fit, tuple(taus), len(search.seen)
+    return Chosen(fit, tuple(taus), len(search.seen), by_groups)
