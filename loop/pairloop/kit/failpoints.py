@@ -1,6 +1,6 @@
 """Named points at which the crash tests kill, or fail, the process.
 
-``failpoint("publish.sent")`` costs one dictionary look-up unless ``PAIRLOOP_FAILPOINT=name[:hit]`` is set, which
+``failpoint("publish.after_send")`` costs one dictionary look-up unless ``PAIRLOOP_FAILPOINT=name[:hit]`` is set, which
 kills the process (SIGKILL) at the given hit. In-process tests use `pairloop.testing.failpoints`. Every name is
 declared in ``FAILPOINTS``, so that a test can visit them all.
 """
@@ -17,14 +17,20 @@ FAILPOINTS: frozenset[str] = frozenset(
         "artifact.after_rename",
         "artifact.after_row",
         "ingest.before_commit",
-        "ingest.after_commit",
+        "transaction.before_commit",
+        "transaction.after_commit",
+        "campaign.adopted",
+        "intake.before_commit",
+        "intake.after_commit",
         "round.opened",
         "select.before_commit",
         "select.after_commit",
         "publish.after_lookup",
+        "publish.reconciled",
         "publish.before_send",
         "publish.after_send",
         "publish.after_receipt",
+        "publish.ambiguous",
         "publish.done",
         "collect.after_poll",
         "collect.after_page",
@@ -36,10 +42,12 @@ FAILPOINTS: frozenset[str] = frozenset(
         "train.after_commit",
         "tune.prepared",
         "tune.before_save",
+        "tune.before_commit",
         "tune.after_commit",
         "generate.before_commit",
         "generate.after_commit",
         "round.closed",
+        "manifest.written",
     }
 )
 

@@ -2,7 +2,8 @@
 
 Every row's hash covers the hash before it, so that a changed, removed or reordered row is found. The content lives in
 its own table with a random salt: erasing a person's content deletes content and salt, the digest in the chain can no
-longer be guessed from, and the chain still verifies.
+longer be guessed from, and the chain still verifies. The head of the chain is kept apart, so that rows missing at the
+end are found too.
 """
 
 import json
@@ -12,11 +13,13 @@ from dataclasses import dataclass
 
 from pairloop.errors import CorruptionDetected
 from pairloop.kit.canonical import canonical_json, digest
+from pairloop.kit.clock import now
 from pairloop.records import Annotation, AnnotatorKind, Arm, Choice, Vote
 from pairloop.states import AssignmentState
 from pairloop.store.database import Database, Row
 
 GENESIS = "0" * 64
+_HEAD = "annotation_head"
 _CONTENT_FIELDS = (
     "key", "backend", "remote_id", "revision", "annotator", "choice", "kind", "strength", "prompt_rating", "reason",
     "seconds", "prelabel_shown", "submitted_at", "cost", "deleted",
@@ -62,6 +65,8 @@ class AnnotationLog:
         total = Ingested()
         for annotation in annotations:
             total += self._ingest_one(annotation, during)
+        if total.changed:
+            self._store_head()
         return total
 
     def _ingest_one(self, annotation: Annotation, during: int | None) -> Ingested:
@@ -74,7 +79,8 @@ class AnnotationLog:
         subject = digest([annotation.backend, annotation.remote_id])
         older = self._db.value("SELECT max(seq) FROM annotations WHERE subject = ?", (subject,))
         self._append(annotation, identity, subject, older, during)
-        self._update_assignment(annotation.key)
+        for key in self._touched_keys(annotation.key, older):
+            self._update_assignment(key)
         late = int(during is not None and round_number < during)
         if annotation.deleted:
             return Ingested(retracted=1, late=late)
@@ -103,8 +109,21 @@ class AnnotationLog:
         if older is not None:
             self._db.write("UPDATE annotations SET superseded_by = ? WHERE seq = ?", (seq, older))
 
+    def _store_head(self) -> None:
+        head = self._db.row("SELECT seq, row_hash FROM annotation_log ORDER BY seq DESC LIMIT 1")
+        if head is not None:
+            self._db.write(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+                (_HEAD, canonical_json([head["seq"], head["row_hash"]])),
+            )
+
+    def _touched_keys(self, key: str, older: int | None) -> list[str]:
+        """A revision may say that it was about another question all along: then that one is open again."""
+        old = None if older is None else self._db.value("SELECT key FROM annotations WHERE seq = ?", (older,))
+        return [key] if old in (None, key) else [key, old]
+
     def _update_assignment(self, key: str) -> None:
-        """Answered, skipped, or open again, by the votes that stand now."""
+        """Answered, skipped, or as it was before any vote, by the votes that stand now."""
         choices = [
             row["choice"]
             for row in self._db.rows(
@@ -116,27 +135,47 @@ class AnnotationLog:
         elif choices:
             state = AssignmentState.SKIPPED
         else:
-            state = AssignmentState.SENT
+            state = self._before_votes(key)
         self._db.write("UPDATE assignments SET state = ? WHERE key = ?", (state.value, key))
+
+    def _before_votes(self, key: str) -> AssignmentState:
+        """Withdrawn stays withdrawn when its late vote is retracted, and what was never sent is not sent now."""
+        row = self._db.row("SELECT withdrawn, remote_id FROM assignments WHERE key = ?", (key,))
+        if row is not None and row["withdrawn"]:
+            return AssignmentState.WITHDRAWN
+        return AssignmentState.PENDING if row is None or row["remote_id"] is None else AssignmentState.SENT
 
     def erase(self, seqs: Iterable[int]) -> int:
         """Delete content and salt of these rows; the chain keeps their digests. Returns how many went."""
-        return sum(self._db.write("DELETE FROM annotations WHERE seq = ?", (seq,)) for seq in seqs)
+        gone = 0
+        for seq in seqs:
+            if self._db.write("DELETE FROM annotations WHERE seq = ?", (seq,)):
+                self._db.write("INSERT INTO erasures (seq, at) VALUES (?, ?)", (seq, now()))
+                gone += 1
+        return gone
 
     # ------------------------------------------------------------------------------------------ reading
 
     def votes(self, *, up_to: int | None = None) -> list[Vote]:
         """The votes that stand, in order of arrival: not superseded, not retracted; skips included.
 
-        A person counts once for a pair in a round, with the latest judgement. ``up_to`` limits to rows with
-        seq ≤ up_to, as they stood then.
+        A person counts once for a pair in a round, with the latest judgement; a skip takes no judgement back.
+        ``up_to`` limits to rows with seq ≤ up_to, as they stood then.
+        """
+        latest: dict[tuple[int, str, str], Vote] = {}
+        for vote in self.standing(up_to=up_to):
+            person = (vote.round, vote.pair_id, vote.annotator)
+            if vote.choice is not Choice.SKIP or person not in latest or latest[person].choice is Choice.SKIP:
+                latest[person] = vote
+        return sorted(latest.values(), key=lambda vote: vote.seq)
+
+    def standing(self, *, up_to: int | None = None) -> list[Vote]:
+        """All votes that are neither superseded nor retracted, several of one person about one pair included.
+
+        That is what was paid for; `votes` is what counts.
         """
         limit = up_to if up_to is not None else 2**62
-        rows = self._db.rows(_VOTES_SQL, (limit, limit))
-        latest: dict[tuple[int, str, str], Row] = {}
-        for row in rows:
-            latest[row["round"], row["pair_id"], row["annotator"]] = row
-        return [_vote(row) for row in sorted(latest.values(), key=lambda row: int(row["seq"]))]
+        return [_vote(row) for row in self._db.rows(_VOTES_SQL, (limit, limit))]
 
     def last_seq(self) -> int:
         """Number of the last row of the log; 0 when empty."""
@@ -149,19 +188,48 @@ class AnnotationLog:
             CorruptionDetected: names the first row that does not fit.
         """
         previous, expected = GENESIS, 1
-        for row in self._db.rows(
-            "SELECT l.*, a.content, a.salt FROM annotation_log l LEFT JOIN annotations a USING (seq) ORDER BY seq"
-        ):
+        superseded: dict[int, int] = {}
+        rows = self._db.rows(_CHAIN_SQL)
+        for row in rows:
             chained = digest([row["seq"], row["identity"], row["supersedes"], row["content_digest"], previous])
             if row["seq"] != expected or row["prev_hash"] != previous or row["row_hash"] != chained:
                 raise CorruptionDetected(f"the annotation log does not verify at row {expected}", _RESTORE)
-            if row["content"] is not None and digest([row["salt"], row["content"]]) != row["content_digest"]:
-                raise CorruptionDetected(f"annotation {expected} was changed after it was stored", _RESTORE)
+            if row["supersedes"] is not None:
+                superseded[row["supersedes"]] = row["seq"]
             previous, expected = row["row_hash"], expected + 1
+        self._verify_head(expected - 1, previous)
+        for row in rows:
+            problem = _content_problem(row, superseded.get(row["seq"]))
+            if problem is not None:
+                raise CorruptionDetected(f"annotation {row['seq']} {problem}", _RESTORE)
         return expected - 1
+
+    def _verify_head(self, rows: int, row_hash: str) -> None:
+        stored = self._db.value("SELECT value FROM meta WHERE key = ?", (_HEAD,))
+        if (json.loads(stored) if stored is not None else [0, GENESIS]) != [rows, row_hash]:
+            raise CorruptionDetected(f"the annotation log ends at row {rows}, and that is not its end", _RESTORE)
+
+
+def _content_problem(row: Row, superseded_by: int | None) -> str | None:
+    """What is wrong with the content of a row of the log, its copies in columns included, or None."""
+    if row["content"] is None:
+        return None if row["erased"] is not None else "is gone, and nobody erased it"
+    if digest([row["salt"], row["content"]]) != row["content_digest"]:
+        return "was changed after it was stored"
+    content = json.loads(row["content"])
+    subject = digest([content["backend"], content["remote_id"]])
+    told = (content["key"], content["annotator"], content["choice"], int(content["deleted"]), subject, superseded_by)
+    copies = ("key", "annotator", "choice", "deleted", "subject", "superseded_by")
+    return None if told == tuple(row[name] for name in copies) else "was changed after it was stored"
 
 
 _RESTORE = "Restore the last good copy of the campaign folder, then pull again: nothing that the backend holds is lost."
+
+_CHAIN_SQL = """
+    SELECT l.*, a.content, a.salt, a.key, a.annotator, a.choice, a.deleted, a.subject, a.superseded_by, e.seq AS erased
+    FROM annotation_log l LEFT JOIN annotations a USING (seq) LEFT JOIN erasures e ON e.seq = l.seq
+    ORDER BY l.seq
+"""
 
 _VOTES_SQL = """
     SELECT a.seq, a.key, a.annotator, a.choice, a.content, s.round, s.pair_id, s.flipped, s.arm, s.cost,

@@ -78,6 +78,7 @@ class Artifacts:
             "INSERT OR IGNORE INTO artifacts (sha256, kind, bytes, meta) VALUES (?, ?, ?, ?)",
             (sha256, kind, size, canonical_json(dict(meta))),
         )
+        failpoint("artifact.after_row")
 
     def path(self, sha256: str) -> Path:
         """The verified folder of an artifact.

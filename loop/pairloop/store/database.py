@@ -14,6 +14,7 @@ from typing import Any
 import sqlite_utils
 
 from pairloop.errors import CampaignLocked, CorruptionDetected, SchemaTooNew, SchemaTooOld, StorageFull, StoreError
+from pairloop.kit.failpoints import failpoint
 from pairloop.store.migrations import migrations
 
 FILE_NAME = "campaign.sqlite3"
@@ -75,11 +76,13 @@ class Database:
             try:
                 self._check_epoch()
                 yield
+                failpoint("transaction.before_commit")
                 self.raw.conn.execute("COMMIT")
             except BaseException:
                 if self.raw.conn.in_transaction:
                     self.raw.conn.execute("ROLLBACK")
                 raise
+        failpoint("transaction.after_commit")
 
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """One statement; returns the number of changed rows."""
@@ -137,8 +140,13 @@ def _translated(error: sqlite3.DatabaseError, path: Path) -> Exception:
 
 
 def create_schema(database: Database) -> None:
-    """Apply all migrations to a new file."""
-    migrations.apply(database.raw)
+    """Apply all migrations to a new file, or to one whose making was interrupted; others are left alone."""
+    tables = database.rows(
+        "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> ? AND tbl_name <> ?",
+        (migrations.migrations_table, migrations.migrations_table),
+    )
+    if not tables:
+        migrations.apply(database.raw)
 
 
 def check_schema(database: Database) -> None:

@@ -17,7 +17,7 @@ class EventStore:
         self._db = database
         self.uncommitted: list[Event] = []
 
-    def add(self, kind: str, round_number: int | None = None, **body: Any) -> None:
+    def add(self, kind: str, round_number: int | None = None, /, **body: Any) -> None:
         """Append an event; observers see it after the commit."""
         at = now()
         self._db.write(

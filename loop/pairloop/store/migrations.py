@@ -83,6 +83,7 @@ _M001 = (
         closed_at TEXT,
         reason TEXT
     ) STRICT""",
+    # withdrawn outlives a late vote: when that is retracted, the question is not open again.
     """CREATE TABLE assignments (
         key TEXT PRIMARY KEY,
         round INTEGER NOT NULL REFERENCES rounds (number),
@@ -99,6 +100,7 @@ _M001 = (
         state TEXT NOT NULL,
         remote_id TEXT,
         note TEXT,
+        withdrawn INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1)),
         UNIQUE (round, pair_id, replica)
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX assignments_by_round ON assignments (round, state)",
@@ -138,6 +140,11 @@ _M001 = (
         salt TEXT NOT NULL,
         during INTEGER,
         superseded_by INTEGER REFERENCES annotation_log (seq)
+    ) STRICT""",
+    # Tombstones: content that is missing without one was lost, not erased.
+    """CREATE TABLE erasures (
+        seq INTEGER PRIMARY KEY REFERENCES annotation_log (seq),
+        at TEXT NOT NULL
     ) STRICT""",
     "CREATE INDEX annotations_by_subject ON annotations (subject)",
     "CREATE INDEX annotations_by_key ON annotations (key)",

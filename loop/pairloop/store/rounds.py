@@ -117,9 +117,9 @@ class RoundStore:
     def set_state(self, keys: Sequence[str], state: AssignmentState, note: str | None = None) -> None:
         """Move assignments; an answered or skipped one is left alone."""
         self._db.write_many(
-            "UPDATE assignments SET state = ?, note = coalesce(?, note) WHERE key = ?"
+            "UPDATE assignments SET state = ?, note = coalesce(?, note), withdrawn = max(withdrawn, ?) WHERE key = ?"
             " AND state NOT IN ('answered', 'skipped')",
-            [(state.value, note, key) for key in keys],
+            [(state.value, note, int(state is AssignmentState.WITHDRAWN), key) for key in keys],
         )
 
     def set_sent(self, remote_ids: Mapping[str, str]) -> None:

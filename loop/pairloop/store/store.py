@@ -1,6 +1,7 @@
 """The store of one campaign: opening, locking, transactions, and the repositories."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,11 +54,9 @@ class Store:
         lock = CampaignLock(folder)
         lock.acquire()
         try:
-            new = not (folder / FILE_NAME).exists() or (folder / FILE_NAME).stat().st_size == 0
             database = Database(folder / FILE_NAME)
             try:
-                if new:
-                    create_schema(database)
+                create_schema(database)
                 check_schema(database)
                 store = cls(folder, database, lock)
                 store._take_over()
@@ -80,6 +79,7 @@ class Store:
             raise StoreError(
                 f"{folder} holds no campaign database yet", "Start it with: pairloop run, or pairloop step"
             )
+        _finish_rollback(folder / FILE_NAME)
         database = Database(folder / FILE_NAME, readonly=True)
         try:
             check_schema(database)
@@ -173,12 +173,26 @@ class Store:
                 problems.append(f"{sentence}: {count}")
         return problems
 
+    def tables(self) -> list[str]:
+        """The names of all tables."""
+        return [row[0] for row in self._db.rows("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+
     def dump(self, table: str) -> list[dict[str, Any]]:
         """A whole table, for tests and tools."""
-        known = {row[0] for row in self._db.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if table not in known:
+        if table not in self.tables():
             raise StoreError(f"there is no table {table!r}")
         return [dict(row) for row in self._db.rows(f"SELECT * FROM {table} ORDER BY 1, 2")]  # noqa: S608 - name checked
+
+
+def _finish_rollback(path: Path) -> None:
+    """Let SQLite undo what a killed writer left half-written: a read-only connection could not, and would fail."""
+    journal = path.with_name(path.name + "-journal")
+    if journal.is_file() and os.access(path, os.W_OK):
+        database = Database(path)
+        try:
+            database.rows("SELECT 1 FROM sqlite_master LIMIT 1")
+        finally:
+            database.close()
 
 
 _INVARIANTS = (
