@@ -6,7 +6,7 @@ sides of the split belongs to neither and is rejected.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,19 @@ from pairloop.config import Config
 from pairloop.kit.atomic import write_atomic
 from pairloop.kit.canonical import canonical_json, digest
 from pairloop.kit.clock import now
+from pairloop.kit.failpoints import failpoint
 from pairloop.kit.ids import make_pair, prompt_id, response_id
-from pairloop.kit.text import clean, normalised, plain
+from pairloop.kit.text import clean, clean_json, normalised, plain
 from pairloop.protocols import PairSource, Progress
 from pairloop.records import (
-    Choice,
     Message,
     Prompt,
     PromptContent,
+    Provenance,
     RecordedVote,
     RejectedRow,
     Response,
+    SourceResponse,
     SourceRow,
     Split,
 )
@@ -77,14 +79,17 @@ def import_source(store: Store, config: Config, source: PairSource, name: str, p
             good.append(row)
     rows = list(_cleaned(good, rejected))
     groups = _Grouping(store, config, rows, report)
+    recorded: dict[str, list[RecordedVote]] = {}
     with store.transaction():
-        store.set_meta("holdout_threshold", groups.limit)
+        if groups.limit is not None:
+            store.set_meta("holdout_threshold", groups.limit)
         for row in rows:
             reason = groups.conflict(row)
             if reason is not None:
                 rejected.append(RejectedRow(row.line, reason, plain(row.prompt)[:80]))
                 continue
-            _add_row(store, row, groups, report)
+            _add_row(store, row, groups, report, recorded)
+        _add_recorded(store, recorded, report)
         report.rejected = len(rejected)
         report.reasons = Counter(row.reason.partition(":")[0] for row in rejected)
         report.groups = len(store.pool.groups())
@@ -96,12 +101,14 @@ def import_source(store: Store, config: Config, source: PairSource, name: str, p
         _write_rejected(store.folder / REJECTED_FILE, rejected)
         store.add_import(source.digest(), name, report.as_json(), now())
         store.events.add("data_imported", None, **report.as_json())
+        failpoint("intake.before_commit")
+    failpoint("intake.after_commit")
     progress.finish()
     return report
 
 
 def _cleaned(rows: list[SourceRow], rejected: list[RejectedRow]) -> Iterator[SourceRow]:
-    """Texts without NUL and lone surrogates; rows whose prompt is empty or that keep fewer than two texts go."""
+    """No NUL and no lone surrogate anywhere; rows whose prompt is empty or that keep fewer than two texts go."""
     for row in rows:
         prompt = _clean_prompt(row.prompt)
         texts = [clean(response.text) for response in row.responses]
@@ -111,15 +118,27 @@ def _cleaned(rows: list[SourceRow], rejected: list[RejectedRow]) -> Iterator[Sou
             rejected.append(RejectedRow(row.line, "fewer than two different responses", texts[0][:80] if texts else ""))
         else:
             responses = tuple(
-                type(old)(text, old.provenance, old.metadata) for old, text in zip(row.responses, texts, strict=True)
+                SourceResponse(text, _clean_provenance(old.provenance), clean_json(old.metadata))
+                for old, text in zip(row.responses, texts, strict=True)
             )
-            yield SourceRow(prompt, responses, row.pairs, row.recorded, row.group, row.metadata, row.line)
+            votes = tuple((pair, _clean_vote(vote)) for pair, vote in row.recorded)
+            group = None if row.group is None else clean(row.group)
+            yield SourceRow(prompt, responses, row.pairs, votes, group, clean_json(row.metadata), row.line)
 
 
 def _clean_prompt(prompt: PromptContent) -> PromptContent:
     if isinstance(prompt, str):
         return clean(prompt)
     return tuple(Message(clean(m.role), clean(m.content)) for m in prompt)
+
+
+def _clean_provenance(old: Provenance) -> Provenance:
+    model = None if old.model is None else clean(old.model)
+    return replace(old, source=clean(old.source), model=model, sampling=clean_json(old.sampling))
+
+
+def _clean_vote(old: RecordedVote) -> RecordedVote:
+    return replace(old, annotator=clean(old.annotator), reason=None if old.reason is None else clean(old.reason))
 
 
 class _Grouping:
@@ -144,10 +163,14 @@ class _Grouping:
         self._join_duplicates(contents, config.data.near_duplicate_threshold, report)
         names = {pid: self._root_name(pid) for pid in contents}
         self._names = names
-        stored = store.get_meta("holdout_threshold")
-        if stored is None:
-            stored = splits.threshold(self._seed, sorted(set(names.values())), config.holdout.fraction)
-        self.limit = float(stored)
+        self.limit = self._threshold(store.get_meta("holdout_threshold"), config.holdout.fraction)
+
+    def _threshold(self, stored: float | None, fraction: float) -> float | None:
+        """Fixed by the first import that has anything to split; None before: an empty file must not decide it."""
+        names = sorted(set(self._names.values()))
+        if stored is not None or len(names) < 2:
+            return stored
+        return splits.threshold(self._seed, names, fraction)
 
     def _join_duplicates(self, contents: Mapping[str, PromptContent], limit: float, report: IntakeReport) -> None:
         ids = list(contents)
@@ -201,10 +224,13 @@ class _Grouping:
     def group_of(self, row: SourceRow) -> tuple[str, Split]:
         """Name and side of the row's group."""
         name = self._names[prompt_id(row.prompt)]
-        return name, self._sides.get(name) or splits.side(self._seed, name, self.limit)
+        limit = -1.0 if self.limit is None else self.limit
+        return name, self._sides.get(name) or splits.side(self._seed, name, limit)
 
 
-def _add_row(store: Store, row: SourceRow, groups: _Grouping, report: IntakeReport) -> None:
+def _add_row(
+    store: Store, row: SourceRow, groups: _Grouping, report: IntakeReport, recorded: dict[str, list[RecordedVote]]
+) -> None:
     pid = prompt_id(row.prompt)
     group, split = groups.group_of(row)
     store.pool.add_group(group, split)
@@ -220,25 +246,27 @@ def _add_row(store: Store, row: SourceRow, groups: _Grouping, report: IntakeRepo
     for i, j in row.pairs or ():
         if ids[i] != ids[j]:
             report.listed_pairs += store.pool.add_pair(make_pair(pid, ids[i], ids[j]))
-    _add_recorded(store, row, pid, ids, report)
-
-
-def _add_recorded(store: Store, row: SourceRow, pid: str, ids: list[str], report: IntakeReport) -> None:
-    by_pair: dict[str, list[RecordedVote]] = {}
     for (i, j), vote in row.recorded:
         if ids[i] == ids[j]:
             continue
         pair = make_pair(pid, ids[i], ids[j])
         store.pool.add_pair(pair)
         choice = vote.choice if ids[i] == pair.first else vote.choice.mirrored()
-        by_pair.setdefault(pair.id, []).append(_with_choice(vote, choice))
-    for pair_id, votes in by_pair.items():
-        store.pool.add_recorded(pair_id, votes)
-        report.recorded_votes += len(votes)
+        recorded.setdefault(pair.id, []).append(replace(vote, choice=choice))
 
 
-def _with_choice(vote: RecordedVote, choice: Choice) -> RecordedVote:
-    return RecordedVote(vote.annotator, choice, vote.kind, vote.strength, vote.reason, vote.seconds)
+def _add_recorded(store: Store, recorded: Mapping[str, list[RecordedVote]], report: IntakeReport) -> None:
+    """Votes that are not stored yet: a file that grew and is read again brings its old votes only once."""
+    known = store.pool.recorded(recorded)
+    for pair_id, votes in recorded.items():
+        stored, fresh = Counter(known[pair_id]), []
+        for vote in votes:
+            if stored[vote]:
+                stored[vote] -= 1
+            else:
+                fresh.append(vote)
+        store.pool.add_recorded(pair_id, fresh)
+        report.recorded_votes += len(fresh)
 
 
 def _shared_responses(store: Store, shortest: int = 80) -> int:

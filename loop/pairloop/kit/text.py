@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 from pairloop.records import PromptContent
 
@@ -13,6 +15,17 @@ def clean(text: str) -> str:
     """NUL and lone surrogates become U+FFFD, CRLF and CR become LF; everything else is kept byte for byte."""
     without = _SURROGATE.sub("\ufffd", text).replace("\x00", "\ufffd")
     return without.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def clean_json(value: Any) -> Any:
+    """A JSON value with every string in it, keys included, made storable by `clean`."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(str(key)): clean_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_json(item) for item in value]
+    return value
 
 
 def for_terminal(text: str, limit: int | None = None) -> str:
