@@ -27,7 +27,10 @@ class Spending:
 
 
 def spending(store: Store, votes: list[Vote], config: BudgetConfig) -> Spending:
-    """What the campaign has spent and reserved."""
+    """What the campaign has spent and reserved.
+
+    ``votes``: all that stand (`AnnotationLog.standing`): a second vote of one person about one pair is paid too.
+    """
     timed = [vote.seconds for vote in votes if vote.seconds is not None]
     seconds_per_vote = sum(timed) / len(timed) if timed else config.seconds_per_vote
     open_labels, open_cost = store.rounds.open_cost()

@@ -16,17 +16,17 @@ from pairloop.errors import BackendRejected, DataError, IllegalTransition, NoSig
 from pairloop.intake import IntakeReport, import_source
 from pairloop.kit.failpoints import failpoint
 from pairloop.kit.progress import Silent
-from pairloop.lifecycle import adopt_config, stop_reason
+from pairloop.lifecycle import adopt_config, campaign_id, stop_reason
 from pairloop.manifest import write_manifest
 from pairloop.parts import Parts
 from pairloop.protocols import Progress
 from pairloop.records import Annotation, Batch, Event
 from pairloop.registry import Registry
-from pairloop.states import RoundState
+from pairloop.states import AssignmentState, RoundState
 from pairloop.status import status_facts
 from pairloop.steps import collect, generate, publish, select, train, tune
 from pairloop.steps.base import Advanced, Finished, Outcome, StepContext, Waiting
-from pairloop.steps.contract import checked_annotations
+from pairloop.steps.contract import calling, checked_annotations
 from pairloop.store import Store
 from pairloop.store.annotation_log import Ingested
 from pairloop.store.rounds import Round
@@ -73,14 +73,15 @@ class Campaign:
         self.progress: Progress = progress or Silent()
         self.store = Store.open(self.folder)
         try:
-            self.id = adopt_config(self.store, self.config)
+            self.id = campaign_id(self.store, self.config)
             self.parts = Parts(self.config, self.config_file, self.folder, self.id, self.registry)
             self.parts.check()
             self.registry.load_observers(self.config.campaign.plugins)
+            self.store.on_event = self._notify
+            adopt_config(self.store, self.config, self.id)
         except BaseException:
             self.store.close()
             raise
-        self.store.on_event = self._notify
         self._context = StepContext(self.store, self.config, self.parts, self.id, self.progress)
 
     # ------------------------------------------------------------------------------------------ driving
@@ -95,12 +96,11 @@ class Campaign:
             report = self.import_data()
             return Advanced(0, RoundState.SELECTING, f"{report.prompts} prompts, {report.responses} responses read")
         current = self._open_round()
-        if isinstance(current, Finished):
-            return current
-        outcome = STEPS[current.state](self._context, current)
-        if isinstance(outcome, Advanced) and outcome.state.is_terminal:
+        outcome = current if isinstance(current, Finished) else STEPS[current.state](self._context, current)
+        if isinstance(outcome, Finished) or (isinstance(outcome, Advanced) and outcome.state.is_terminal):
             failpoint("round.closed")
             write_manifest(self.store, self.config, self.registry)
+            failpoint("manifest.written")
         return outcome
 
     def run(
@@ -144,8 +144,10 @@ class Campaign:
         Nothing outside the store is touched. Answer with `tell`, then call `step`.
 
         Raises:
-            UsageError: the campaign is finished.
+            UsageError: the campaign is finished, or ``n`` is below 1.
         """
+        if n is not None and n < 1:
+            raise UsageError(f"cannot ask {n} questions", "Ask at least one.")
         while self.store.pool.size()[0] == 0:
             self.step()
         current = self._open_round()
@@ -205,13 +207,18 @@ class Campaign:
         return latest.number
 
     def abandon(self, reason: str) -> int:
-        """Give up the open round; its votes stay and train in the next one. Returns its number."""
+        """Give up the open round; its votes stay and train in the next one. Returns its number.
+
+        Questions that were never sent are withdrawn; those that people may still answer stay open and reserved.
+        """
         latest = self.store.rounds.latest()
         if latest is None or latest.state.is_terminal:
             raise IllegalTransition("there is no open round to abandon")
         with self.store.transaction():
+            unsent = [a.key for a in self.store.rounds.assignments(latest.number) if a.state == AssignmentState.PENDING]
+            self.store.rounds.set_state(unsent, AssignmentState.WITHDRAWN, "the round was abandoned")
             self.store.rounds.move(latest, RoundState.ABANDONED, reason)
-            self.store.events.add("round_abandoned", latest.number, reason=reason)
+            self.store.events.add("round_abandoned", latest.number, reason=reason, withdrawn=len(unsent))
         return latest.number
 
     def tune_now(self) -> int:
@@ -253,7 +260,9 @@ class Campaign:
         if latest is not None and not latest.state.is_terminal:
             return latest
         reason = stop_reason(self.store, self.config, latest)
-        reason = reason or self.registry.hook.pairloop_should_stop(facts=self.status())
+        if reason is None:
+            with calling("an observer plugin's hook", "pairloop_should_stop"):
+                reason = self.registry.hook.pairloop_should_stop(facts=self.status())
         if reason is not None:
             return Finished(reason)
         with self.store.transaction():

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pairloop import metrics
-from pairloop.errors import NoSignal
+from pairloop.errors import ModelError
 from pairloop.metrics import Estimate
 from pairloop.posterior import PreferencePosterior
 from pairloop.protocols import RewardModel, TrainingData
@@ -48,7 +48,7 @@ def compare_arms(
 
     Returns:
         Log-loss of both arms and their paired difference (active − random; below zero: active selection pays), or
-        None while an arm or the holdout has fewer than `FEWEST` votes or holds no signal.
+        None while an arm or the holdout has fewer than `FEWEST` votes, or an arm holds no signal or does not converge.
     """
     control = np.flatnonzero(data.control)
     active = np.flatnonzero(~data.control)
@@ -65,7 +65,7 @@ def compare_arms(
         model = new_model()
         try:
             model.fit(data.subset(rows), seed=seed)
-        except NoSignal:
+        except ModelError:
             return None
         p = model.posterior(data.responses).probability(holdout.pairs)
         losses[name] = metrics.log_losses(p, holdout.outcome)

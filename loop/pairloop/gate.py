@@ -21,7 +21,7 @@ def closing_reason(config: RoundConfig, counts: Mapping[AssignmentState, int], h
         return "nothing left to answer"
     if config.close_count is not None and done >= min(config.close_count, wanted):
         return f"{done} answers reached close_count = {config.close_count}"
-    if done >= config.close_share * wanted:
+    if done >= config.close_share * wanted - 1e-9:  # 0.55 * 100 is a little more than 55
         return f"{done} of {wanted} answered"
     if config.close_after_hours is not None and hours >= config.close_after_hours and done > 0:
         return f"deadline of {config.close_after_hours:g} hours passed with {done} of {wanted} answered"

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -35,6 +36,7 @@ def manifest(store: Store, config: Config, registry: Registry) -> dict[str, Any]
     }
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
@@ -46,6 +48,9 @@ def _versions() -> dict[str, str]:
 
 
 def write_manifest(store: Store, config: Config, registry: Registry) -> None:
-    """Write ``manifest.json`` into the campaign's folder."""
-    text = json.dumps(manifest(store, config, registry), indent=2, sort_keys=True, ensure_ascii=False)
-    write_atomic(store.folder / FILE_NAME, text + "\n")
+    """Write ``manifest.json`` into the campaign's folder, unless it says the same already."""
+    path = store.folder / FILE_NAME
+    content = json.dumps(manifest(store, config, registry), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    data = content.encode("utf-8", "replace")
+    if not path.is_file() or path.read_bytes() != data:
+        write_atomic(path, data)

@@ -25,7 +25,7 @@ def status_facts(store: Store, config: Config) -> dict[str, Any]:
         "round": None if latest is None else _round_facts(store, latest.number, latest.state.value, latest.reason),
         "rounds_done": sum(r.state.is_terminal for r in store.rounds.all()),
         "votes": _vote_facts(votes),
-        "budget": budget_facts(spending(store, votes, config.budget), config),
+        "budget": budget_facts(spending(store, store.annotations.standing(), config.budget), config),
         "model": None if current is None else model_facts(current),
         "policy": _policy_facts(store),
     }

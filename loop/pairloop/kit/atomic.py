@@ -18,13 +18,18 @@ from pairloop.kit.failpoints import failpoint
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
 
 
+def is_disk_error(error: OSError) -> bool:
+    """True when the disk is full, read-only or failing."""
+    return error.errno in _DISK_ERRORS
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn what a full, read-only or failing disk raises into `StorageFull` naming the path."""
     try:
         yield
     except OSError as error:
-        if error.errno in _DISK_ERRORS:
+        if is_disk_error(error):
             raise StorageFull(
                 f"cannot write {path}: {error.strerror}",
                 "Free space or mend the permissions, then run the same command again: what was committed is intact.",

@@ -12,7 +12,7 @@ from pairloop.protocols import BatchStrategy, SelectionContext
 from pairloop.records import Arm, Split
 from pairloop.states import AssignmentState
 from pairloop.steps.base import StepContext
-from pairloop.steps.contract import checked_selection
+from pairloop.steps.contract import calling, checked_selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Chooser:
         taken += [pick.rows for pick in fresh]
         active = self._by_strategy(Arm.ACTIVE, rest - len(fresh), taken)
         picks = [*picks, *holdout, *control, *fresh, *active]
+        picks += self._again[n // 2 :][: max(n - len(picks), 0)]  # nothing new is left: ask all that was skipped
         order = generator(config.campaign.seed, self._number, "order").permutation(len(picks))
         return [picks[i] for i in order]
 
@@ -93,7 +94,8 @@ class Chooser:
         )
         name = config.selection.strategy
         strategy: BatchStrategy = self._ctx.parts.strategy
-        selection = checked_selection(strategy.select(context, n), context, n, name)
+        with calling("strategy", name):
+            selection = checked_selection(strategy.select(context, n), context, n, name)
         return [
             Pick((int(found[r, 0]), int(found[r, 1])), arm, name, _finite(score), _finite(propensity))
             for r, score, propensity in zip(selection.picks, selection.scores, selection.propensity, strict=True)

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable
 
+from pairloop.errors import ContractViolation
 from pairloop.gate import closing_reason
 from pairloop.kit.clock import hours_since
 from pairloop.kit.failpoints import failpoint
 from pairloop.records import Annotation, Page
 from pairloop.states import AssignmentState, RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext, Waiting
-from pairloop.steps.contract import checked_page
+from pairloop.steps.contract import calling, checked_page
 from pairloop.store.annotation_log import Ingested
 from pairloop.store.rounds import Round
+
+BARREN_PAGES = 10_000
+"""Pages without news after which a backend that promises more counts as broken."""
 
 
 def run(ctx: StepContext, current: Round) -> Outcome:
@@ -22,28 +26,35 @@ def run(ctx: StepContext, current: Round) -> Outcome:
     done = counts.get(AssignmentState.ANSWERED, 0) + counts.get(AssignmentState.SKIPPED, 0)
     if reason is None:
         return Waiting(current.number, done, sum(counts.values()), f"{ingested.changed} new")
-    withdrawn = _withdraw_open(ctx, current) if ctx.config.round.on_close == "withdraw" else 0
+    withdrawn = _cancel_open(ctx, current) if ctx.config.round.on_close == "withdraw" else []
     with ctx.store.transaction():
+        ctx.store.rounds.set_state(withdrawn, AssignmentState.WITHDRAWN)
         ctx.store.rounds.move(current, RoundState.TRAINING, reason)
-        ctx.store.events.add("round_collected", current.number, reason=reason, answered=done, withdrawn=withdrawn)
+        ctx.store.events.add("round_collected", current.number, reason=reason, answered=done, withdrawn=len(withdrawn))
     failpoint("collect.closed")
     return Advanced(current.number, RoundState.TRAINING, reason)
 
 
 def pull(ctx: StepContext, during: int | None) -> Ingested:
-    """Commit page after page, each together with its cursor."""
+    """Commit page after page, each together with its cursor.
+
+    Raises:
+        ContractViolation: page after page claims that there is more, and nothing new comes.
+    """
     backend = ctx.parts.backend
-    total = Ingested()
+    total, barren = Ingested(), 0
     while True:
         cursor = ctx.store.cursor(backend.name)
-        page = checked_page(backend.poll(cursor), backend.name)
+        with calling("backend", backend.name):
+            page = checked_page(backend.poll(cursor), backend.name)
         failpoint("collect.after_poll")
         ingested = _commit_page(ctx, backend.name, page, cursor, during)
         total += ingested
-        if not page.more:
+        if not page.more or page.cursor == cursor:  # a page that repeats itself forever must not hang us
             return total
-        if page.cursor == cursor:
-            return total  # a backend that repeats its page forever must not hang us
+        barren = 0 if ingested.changed else barren + 1
+        if barren == BARREN_PAGES:
+            raise ContractViolation(f"backend {backend.name!r} said more = True for {barren} pages without news")
 
 
 def _commit_page(ctx: StepContext, name: str, page: Page, cursor: str | None, during: int | None) -> Ingested:
@@ -73,15 +84,14 @@ def ingest(ctx: StepContext, annotations: Iterable[Annotation], during: int | No
     return ingested
 
 
-def _withdraw_open(ctx: StepContext, current: Round) -> int:
-    """Take back what was not answered; only what the backend confirms frees its budget."""
+def _cancel_open(ctx: StepContext, current: Round) -> list[str]:
+    """Take back what was not answered; the keys that the backend confirms: only those free their budget."""
     backend = ctx.parts.backend
     keys = [a.key for a in ctx.store.rounds.assignments(current.number) if AssignmentState(a.state).is_open]
     if not keys or not backend.capabilities.cancel:
-        return 0
+        return []
     failpoint("collect.before_cancel")
-    confirmed = sorted(set(backend.cancel(keys)) & set(keys))
+    with calling("backend", backend.name):
+        confirmed = sorted(set(backend.cancel(keys)) & set(keys))
     failpoint("collect.after_cancel")
-    with ctx.store.transaction():
-        ctx.store.rounds.set_state(confirmed, AssignmentState.WITHDRAWN)
-    return len(confirmed)
+    return confirmed

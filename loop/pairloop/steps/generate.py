@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from pairloop.errors import ModelError
+from pairloop.errors import ContractViolation, ModelError
+from pairloop.kit.canonical import canonical_json
 from pairloop.kit.failpoints import failpoint
 from pairloop.kit.ids import make_pair, response_id
 from pairloop.kit.seeds import generator
@@ -12,6 +13,7 @@ from pairloop.protocols import Generated, PolicyPrompt
 from pairloop.records import Pair, Provenance, Response
 from pairloop.states import RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
+from pairloop.steps.contract import calling
 from pairloop.steps.tune import draw_prompts
 from pairloop.store.rounds import Round
 
@@ -48,15 +50,33 @@ def _sample(ctx: StepContext, current: Round, prompts: Sequence[PolicyPrompt], w
     loaded = ctx.current_model()
     if row is None or row.artifact is None or loaded is None:
         raise ModelError(f"there is no model to sample {which} responses from")
-    generated = ctx.parts.tuner.generate(
-        ctx.store.artifacts.path(row.artifact),
-        prompts,
-        ctx.config.policy.samples,
-        loaded[1] if which == TUNED else None,
-        seed=ctx.seed(current.number, "generate", which),
-        threads=ctx.config.resources.threads,
-    )
-    return [_response(item, which, row.artifact, current.number) for item in generated if item.text.strip()]
+    folder, name = ctx.store.artifacts.path(row.artifact), ctx.config.policy.tuner or ""
+    with calling("policy tuner", name):
+        generated = ctx.parts.tuner.generate(
+            folder,
+            prompts,
+            ctx.config.policy.samples,
+            loaded[1] if which == TUNED else None,
+            seed=ctx.seed(current.number, "generate", which),
+            threads=ctx.config.resources.threads,
+        )
+        _check_asked(generated, prompts, name)
+        return [_response(item, which, row.artifact, current.number) for item in generated if item.text.strip()]
+
+
+def _check_asked(generated: Sequence[Generated], prompts: Sequence[PolicyPrompt], name: str) -> None:
+    """Only prompts that were given, and sampling parameters that can be stored.
+
+    Raises:
+        ContractViolation: names the tuner.
+    """
+    known = {prompt.id for prompt in prompts}
+    for item in generated:
+        if item.prompt_id not in known:
+            raise ContractViolation(
+                f"policy tuner {name!r} answered a prompt that it was not given: {item.prompt_id!r}"
+            )
+        canonical_json(dict(item.sampling))
 
 
 def _response(item: Generated, which: str, policy: str, number: int) -> Response:

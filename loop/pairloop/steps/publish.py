@@ -5,14 +5,16 @@ next attempt looks up before it sends anything again.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from pairloop.errors import BackendUnavailable
+from pairloop.budget import affordable, spending
+from pairloop.errors import BackendUnavailable, ContractViolation
 from pairloop.kit.failpoints import failpoint
 from pairloop.protocols import Backend
 from pairloop.records import Assignment, Prelabel, Prompt, RecordedVote, Response, Task
 from pairloop.states import AssignmentState, RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
-from pairloop.steps.contract import checked_lookup, checked_published
+from pairloop.steps.contract import calling, checked_lookup, checked_published
 from pairloop.store.rounds import Round
 
 CHUNK = 50  # tasks a push: keeps what an ambiguous answer leaves open small
@@ -21,9 +23,10 @@ CHUNK = 50  # tasks a push: keeps what an ambiguous answer leaves open small
 def run(ctx: StepContext, current: Round) -> Outcome:
     """Publish what is not sent yet; the round collects when all is."""
     backend = ctx.parts.backend
+    _require_safe(backend)
     _reconcile(ctx, backend, current)
     todo = [a for a in ctx.store.rounds.assignments(current.number) if a.state in _UNSENT]
-    tasks = build_tasks(ctx, todo)
+    tasks = build_tasks(ctx, _within_budget(ctx, current, todo))
     ctx.progress.start(f"publishing to {backend.name}", len(tasks))
     for start in range(0, len(tasks), CHUNK):
         _push(ctx, backend, current.number, tasks[start : start + CHUNK])
@@ -39,18 +42,51 @@ def run(ctx: StepContext, current: Round) -> Outcome:
 _UNSENT = (AssignmentState.PENDING.value, AssignmentState.SENDING.value, AssignmentState.AMBIGUOUS.value)
 
 
+def _require_safe(backend: Backend) -> None:
+    """A push whose answer gets lost must be repeatable one way or the other.
+
+    Raises:
+        ContractViolation: the backend can neither look up nor publish a key twice safely.
+    """
+    if not (backend.capabilities.lookup or backend.capabilities.idempotent_publish):
+        raise ContractViolation(
+            f"backend {backend.name!r} can neither look up its tasks nor publish one twice safely",
+            "A crash in mid-push would ask people twice. The plugin must offer one of the two.",
+        )
+
+
+def _within_budget(ctx: StepContext, current: Round, todo: list[Assignment]) -> list[Assignment]:
+    """What may still be sent: the budget can have shrunk, or its last moment passed, since the batch was chosen."""
+    limits = ctx.config.budget
+    spent = spending(ctx.store, ctx.store.annotations.standing(), limits)
+    others = replace(
+        spent,
+        open_labels=spent.open_labels - len(todo),
+        open_cost=spent.open_cost - sum(a.cost for a in todo),
+        open_hours=spent.open_hours * (1 - len(todo) / max(spent.open_labels, 1)),
+    )
+    n, limit = affordable(limits, others, len(todo))
+    if n < len(todo):
+        with ctx.store.transaction():
+            ctx.store.rounds.set_state([a.key for a in todo[n:]], AssignmentState.WITHDRAWN, limit)
+            ctx.store.events.add("push_curtailed", current.number, tasks=len(todo) - n, limited_by=limit)
+    return todo[:n]
+
+
 def _reconcile(ctx: StepContext, backend: Backend, current: Round) -> None:
     """Store receipts for what an interrupted push left behind."""
     keys = [a.key for a in ctx.store.rounds.assignments(current.number) if a.state in _UNSENT]
     if not keys or not backend.capabilities.lookup:
         return
-    found = backend.lookup(keys)
-    checked_lookup(found, keys, backend.name)
+    with calling("backend", backend.name):
+        found = backend.lookup(keys)
+        checked_lookup(found, keys, backend.name)
     failpoint("publish.after_lookup")
     if found:
         with ctx.store.transaction():
             ctx.store.rounds.set_sent(found)
             ctx.store.events.add("push_reconciled", current.number, found=len(found))
+        failpoint("publish.reconciled")
 
 
 def _push(ctx: StepContext, backend: Backend, number: int, tasks: Sequence[Task]) -> None:
@@ -60,11 +96,13 @@ def _push(ctx: StepContext, backend: Backend, number: int, tasks: Sequence[Task]
         ctx.store.rounds.set_state(keys, AssignmentState.SENDING)
     failpoint("publish.before_send")
     try:
-        published = checked_published(backend.publish(tasks), tasks, backend.name)
+        with calling("backend", backend.name):
+            published = checked_published(backend.publish(tasks), tasks, backend.name)
     except BackendUnavailable:
         with ctx.store.transaction():
             ctx.store.rounds.set_state(keys, AssignmentState.AMBIGUOUS)
             ctx.store.events.add("push_ambiguous", number, tasks=len(keys))
+        failpoint("publish.ambiguous")
         raise
     failpoint("publish.after_send")
     with ctx.store.transaction():

@@ -16,8 +16,10 @@ from pairloop.records import Arm, Assignment, Choice, Pair, Prelabel
 from pairloop.states import AssignmentState, RoundState
 from pairloop.steps.base import Advanced, Finished, Outcome, StepContext
 from pairloop.steps.choose import Chooser, Pick
-from pairloop.steps.contract import checked_posterior
+from pairloop.steps.contract import calling, checked_posterior
 from pairloop.store.rounds import Round
+
+POOL_EXHAUSTED = "the pool is exhausted: every pair was asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Plan:
 
 def run(ctx: StepContext, current: Round, size: int | None = None) -> Outcome:
     """Choose, then commit pairs, assignments, prelabels and the new state together."""
-    votes = ctx.store.annotations.votes()
+    votes = ctx.store.annotations.standing()
     wanted = size or ctx.config.round.size
     n, limit = affordable(ctx.config.budget, spending(ctx.store, votes, ctx.config.budget), wanted)
     ctx.progress.start(f"choosing {n} questions")
@@ -39,7 +41,7 @@ def run(ctx: StepContext, current: Round, size: int | None = None) -> Outcome:
         plan = _plan(ctx, current, n)
     ctx.progress.finish()
     if not plan.assignments:
-        reason = f"{limit} is used up" if n == 0 else "the pool is exhausted: every pair was asked"
+        reason = f"{limit} is used up" if n == 0 else POOL_EXHAUSTED
         with ctx.store.transaction():
             ctx.store.rounds.move(current, RoundState.ABANDONED, reason)
             ctx.store.events.add("round_abandoned", current.number, reason=reason)
@@ -68,10 +70,12 @@ def _plan(ctx: StepContext, current: Round, n: int) -> Plan:
     loaded = ctx.current_model()
     if loaded is None:
         model = ctx.parts.new_reward_model()
-        prior = model.prior(pool.responses, pool.trainable, seed=ctx.seed("prior"))
-        posterior, sha256 = checked_posterior(prior, len(pool.responses)), None
+        with calling("reward model", ctx.config.reward.model):
+            prior = model.prior(pool.responses, pool.trainable, seed=ctx.seed("prior"))
+            posterior, sha256 = checked_posterior(prior, len(pool.responses)), None
     else:
-        posterior = checked_posterior(loaded[1].posterior(pool.responses), len(pool.responses))
+        with calling("reward model", ctx.config.reward.model):
+            posterior = checked_posterior(loaded[1].posterior(pool.responses), len(pool.responses))
         sha256 = loaded[0].artifact
     picks = Chooser(ctx, current.number, pool, posterior).choose(max(n // ctx.config.round.replicas, 1))
     pairs = {pair.id: pair for pair in (pool.pair(np.array(pick.rows)) for pick in picks)}

@@ -16,7 +16,7 @@ from pairloop.protocols import RewardModel
 from pairloop.records import Choice, Vote
 from pairloop.states import RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
-from pairloop.steps.contract import checked_posterior
+from pairloop.steps.contract import calling, checked_numbers, checked_posterior
 from pairloop.store.rounds import Round
 from pairloop.votes import holdout_votes, measured, training_data, training_votes
 
@@ -40,7 +40,7 @@ def run(ctx: StepContext, current: Round) -> Outcome:
         fit = _fit(ctx, current, pool, votes)
     ctx.progress.finish()
     failpoint("train.before_save")
-    stored = None if fit.model is None else ctx.store.artifacts.store_bytes("reward", fit.model.save)
+    stored = None if fit.model is None else _save(ctx, fit.model)
     excluded = _exclusions(ctx, pool, votes)
     reason = _tuning_reason(ctx, len(_given(votes)), fit.report)
     to = RoundState.TUNING if reason is not None else RoundState.CLOSED
@@ -48,7 +48,6 @@ def run(ctx: StepContext, current: Round) -> Outcome:
     with ctx.store.transaction():
         if stored is not None:
             ctx.store.artifacts.add_row(stored[0], "reward", stored[1], {"round": current.number})
-        failpoint("artifact.after_row")
         ctx.store.models.add(
             "reward",
             current.number,
@@ -67,6 +66,11 @@ def run(ctx: StepContext, current: Round) -> Outcome:
     return Advanced(current.number, to, fit.report.get("rejected") or _sentence(fit.report))
 
 
+def _save(ctx: StepContext, model: RewardModel) -> tuple[str, int]:
+    with calling("reward model", ctx.config.reward.model):
+        return ctx.store.artifacts.store_bytes("reward", model.save)
+
+
 def _given(votes: Sequence[Vote]) -> list[Vote]:
     return [vote for vote in votes if vote.choice is not Choice.SKIP]
 
@@ -78,16 +82,18 @@ def _fit(ctx: StepContext, current: Round, pool: Pool, votes: Sequence[Vote]) ->
     _check_no_leak(pool, train)
     counts = {"train_votes": len(train), "holdout_votes": len(held), "holdout_groups": len(np.unique(held.group))}
     data = training_data(pool, train)
-    model = ctx.parts.new_reward_model()
+    model, name = ctx.parts.new_reward_model(), ctx.config.reward.model
     try:
-        fitted = model.fit(data, seed=ctx.seed(current.number, "fit"))
-        posterior = checked_posterior(model.posterior(pool.responses), len(pool.responses))
+        with calling("reward model", name):
+            fitted = model.fit(data, seed=ctx.seed(current.number, "fit"))
+            numbers = checked_numbers(fitted.numbers, f"reward model {name!r}")
+            posterior = checked_posterior(model.posterior(pool.responses), len(pool.responses))
     except ModelError as error:
         return Fit(None, {**counts, "rejected": str(error)})
     report: dict[str, Any] = {
         **counts,
-        "fit": dict(fitted.numbers),
-        "notes": list(fitted.notes),
+        "fit": numbers,
+        "notes": [str(note) for note in fitted.notes],
         "holdout": measure(posterior, held, seed=ctx.seed(current.number, "ece")),
         "arms": compare_arms(ctx.parts.new_reward_model, data, held, seed=ctx.seed(current.number, "arms")),
         "flip_rate": posterior.flip_rate,
@@ -116,19 +122,21 @@ def _predictions(ctx: StepContext, pool: Pool, votes: Sequence[Vote]) -> tuple[s
     unseen = [vote for vote in votes if vote.seq > row.last_seq and vote.choice.is_decisive]
     if not unseen or row.artifact is None:
         return None
-    p_left = model.posterior(pool.responses).probability(measured(pool, unseen).pairs)
+    with calling("reward model", ctx.config.reward.model):
+        posterior = checked_posterior(model.posterior(pool.responses), len(pool.responses))
+    p_left = posterior.probability(measured(pool, unseen).pairs)
     return row.artifact, [(vote.seq, float(p)) for vote, p in zip(unseen, p_left, strict=True)]
 
 
 def _exclusions(ctx: StepContext, pool: Pool, votes: Sequence[Vote]) -> dict[str, str | None]:
-    """Prompts whose mean rating is too low, and prompts whose votes changed so that they come back."""
+    """Prompts whose mean rating is too low, and prompts whose ratings changed or went so that they come back."""
     settings = ctx.config.prompts
     ratings: dict[str, list[int]] = {}
     for vote in votes:
         if vote.prompt_rating is not None:
             prompt = pool.responses[pool.row_of[vote.left]].prompt_id
             ratings.setdefault(prompt, []).append(vote.prompt_rating)
-    out: dict[str, str | None] = {}
+    out: dict[str, str | None] = {prompt.id: None for prompt, _, reason in ctx.store.pool.prompts() if reason}
     for prompt, values in ratings.items():
         mean = sum(values) / len(values)
         bad = (
@@ -142,7 +150,8 @@ def _tuning_reason(ctx: StepContext, labels: int, report: Mapping[str, Any]) -> 
     """Ask plugins first, then the gate of the config; without a sound model nothing is tuned."""
     if "rejected" in report or ctx.config.policy.tuner is None:
         return None
-    asked: bool | None = ctx.parts.registry.hook.pairloop_should_tune(facts={"labels": labels, **report})
+    with calling("an observer plugin's hook", "pairloop_should_tune"):
+        asked: bool | None = ctx.parts.registry.hook.pairloop_should_tune(facts={"labels": labels, **report})
     if asked is not None:
         return "a plugin asked for it" if asked else None
     last = ctx.store.models.current("policy")

@@ -5,13 +5,16 @@ from pathlib import Path
 from shutil import copytree, rmtree
 from typing import Any
 
-from pairloop.errors import ModelError
+from pairloop.errors import ContractViolation, ModelError
+from pairloop.kit.atomic import disk_errors
+from pairloop.kit.canonical import digest
 from pairloop.kit.failpoints import failpoint
 from pairloop.kit.seeds import generator
 from pairloop.pool import Pool
-from pairloop.protocols import PolicyJob, PolicyPrompt, PolicyResult
+from pairloop.protocols import PolicyJob, PolicyPrompt, PolicyResult, RewardModel
 from pairloop.states import RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
+from pairloop.steps.contract import calling, checked_numbers
 from pairloop.store.models import ModelRow
 from pairloop.store.rounds import Round
 
@@ -23,11 +26,13 @@ def run(ctx: StepContext, current: Round) -> Outcome:
     loaded = ctx.current_model()
     if loaded is None or reference.artifact is None:
         raise ModelError("there is no reward model to tune against")
-    work = ctx.store.folder / "work" / f"tune-{current.number}"
-    work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    result = ctx.parts.tuner.tune(_job(ctx, current, pool, reference.artifact, work), loaded[1], ctx.progress)
+    job = _job(ctx, current, pool, reference.artifact, loaded[0].artifact or "")
+    if not job.prompts:
+        return _without_prompts(ctx, current)
+    result = _tuned(ctx, job, loaded[1])
     failpoint("tune.before_save")
     sha256, size = ctx.store.artifacts.store_bytes("policy", _copier(result.checkpoint))
+    failpoint("tune.before_commit")
     with ctx.store.transaction():
         ctx.store.artifacts.add_row(sha256, "policy", size, {"round": current.number})
         ctx.store.models.add(
@@ -39,10 +44,39 @@ def run(ctx: StepContext, current: Round) -> Outcome:
             report=_report(ctx, result, loaded[0], reference.artifact),
         )
         ctx.store.rounds.move(current, RoundState.GENERATING)
-        ctx.store.events.add("policy_tuned", current.number, stop=result.stop_reason, **dict(result.summary))
+        ctx.store.events.add("policy_tuned", current.number, **{**result.summary, "stop": result.stop_reason})
     failpoint("tune.after_commit")
-    rmtree(work, ignore_errors=True)
+    rmtree(job.folder.parent, ignore_errors=True)
     return Advanced(current.number, RoundState.GENERATING, f"policy tuned: {result.stop_reason}")
+
+
+def _tuned(ctx: StepContext, job: PolicyJob, scorer: RewardModel) -> PolicyResult:
+    """What the tuner delivers, checked.
+
+    Raises:
+        ContractViolation: there is no checkpoint. Diverged: a number is not finite.
+    """
+    name = ctx.config.policy.tuner or ""
+    with disk_errors(job.folder):
+        for other in job.folder.parent.glob("tune-*"):
+            if other != job.folder:
+                rmtree(other)  # of a job that was given up
+        job.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with calling("policy tuner", name):
+        result = ctx.parts.tuner.tune(job, scorer, ctx.progress)
+        if not result.checkpoint.is_dir():
+            raise ContractViolation(f"policy tuner {name!r} delivered no checkpoint ({result.checkpoint})")
+        summary = checked_numbers(result.summary, f"policy tuner {name!r}")
+        metrics = [checked_numbers(row, f"policy tuner {name!r}") for row in result.metrics]
+    return PolicyResult(result.checkpoint, metrics, str(result.stop_reason), summary)
+
+
+def _without_prompts(ctx: StepContext, current: Round) -> Outcome:
+    reason = "no prompt is left to tune on"
+    with ctx.store.transaction():
+        ctx.store.rounds.move(current, RoundState.CLOSED, reason)
+        ctx.store.events.add("tuning_skipped", current.number, reason=reason)
+    return Advanced(current.number, RoundState.CLOSED, reason)
 
 
 def _reference(ctx: StepContext, current: Round, pool: Pool) -> ModelRow:
@@ -54,7 +88,8 @@ def _reference(ctx: StepContext, current: Round, pool: Pool) -> ModelRow:
     seed = ctx.seed("reference")
 
     def write(folder: Path) -> None:
-        ctx.parts.tuner.prepare(ctx.parts.policy_model(), corpus, folder, seed=seed, progress=ctx.progress)
+        with calling("policy tuner", ctx.config.policy.tuner or ""):
+            ctx.parts.tuner.prepare(ctx.parts.policy_model(), corpus, folder, seed=seed, progress=ctx.progress)
 
     sha256, size = ctx.store.artifacts.store_bytes("policy", write)
     with ctx.store.transaction():
@@ -68,14 +103,17 @@ def _reference(ctx: StepContext, current: Round, pool: Pool) -> ModelRow:
     return found
 
 
-def _job(ctx: StepContext, current: Round, pool: Pool, reference: str, work: Path) -> PolicyJob:
+def _job(ctx: StepContext, current: Round, pool: Pool, reference: str, reward: str) -> PolicyJob:
+    """The job, in a folder named after all that decides its result: checkpoints of any other job are never found."""
     settings = ctx.config.policy
     previous = ctx.store.models.current("policy") if settings.start_from == "previous" else None
     start = previous.artifact if previous is not None and previous.artifact is not None else reference
     prompts = draw_prompts(ctx, pool, settings.prompts + settings.probe_prompts, current.number, "tune")
     probe = prompts[: min(settings.probe_prompts, len(prompts) // 2)]
+    seed = ctx.seed(current.number, "tune")
+    decided_by = [start, reference, reward, [prompt.id for prompt in prompts], seed, settings.model_dump(mode="json")]
     return PolicyJob(
-        folder=work,
+        folder=ctx.store.folder / "work" / f"tune-{current.number}-{digest(decided_by)[:16]}",
         policy=ctx.store.artifacts.path(start),
         reference=ctx.store.artifacts.path(reference),
         prompts=prompts[len(probe) :],
@@ -83,7 +121,7 @@ def _job(ctx: StepContext, current: Round, pool: Pool, reference: str, work: Pat
         kl_weight=settings.kl_weight,
         kl_budget=settings.kl_budget,
         conservatism=settings.conservatism,
-        seed=ctx.seed(current.number, "tune"),
+        seed=seed,
         threads=ctx.config.resources.threads,
     )
 
