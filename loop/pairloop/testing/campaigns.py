@@ -29,6 +29,7 @@ def toy_registry(**modules: object) -> Registry:
     """The toys, and what is installed; ``modules`` adds or replaces parts by ``kind__name=module``."""
     toys: dict[str, object] = {
         "source.toy": toy_source,
+        "gold.toy": toy_source,
         "backend.file-remote": remote,
         "reward.toy": toy_reward,
         "policy.toy": toy_tuner,

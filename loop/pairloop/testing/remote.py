@@ -36,7 +36,7 @@ NAME = "file-remote"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS task (
     id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, choice TEXT, annotator TEXT, rating INTEGER,
-    withdrawn INTEGER NOT NULL DEFAULT 0
+    shown INTEGER NOT NULL DEFAULT 0, withdrawn INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS task_key ON task (key);
 CREATE TABLE IF NOT EXISTS calls (name TEXT PRIMARY KEY, n INTEGER NOT NULL);
@@ -108,7 +108,7 @@ class FileRemote:
             raise BackendRejected(f"{cursor!r} is not a cursor of the backend {NAME!r}")
         after = int(cursor or 0)
         rows = self._db.execute(
-            "SELECT id, key, choice, annotator, rating FROM task"
+            "SELECT id, key, choice, annotator, rating, shown FROM task"
             " WHERE id > ? AND choice IS NOT NULL AND withdrawn = 0 ORDER BY id LIMIT ?",
             (after, self._options.page + 1),
         ).fetchall()
@@ -139,8 +139,8 @@ class FileRemote:
     def _create(self, task: Task) -> int:
         choice, annotator, rating = self._answer(task)
         cursor = self._db.execute(
-            "INSERT INTO task (key, choice, annotator, rating) VALUES (?, ?, ?, ?)",
-            (task.key, choice, annotator, rating),
+            "INSERT INTO task (key, choice, annotator, rating, shown) VALUES (?, ?, ?, ?, ?)",
+            (task.key, choice, annotator, rating, int(task.prelabel is not None and task.prelabel.shown)),
         )
         return int(cursor.lastrowid or 0)
 
@@ -201,10 +201,10 @@ def tasks_by_key(path: Path) -> dict[str, list[tuple[int, str | None, int]]]:
     return found
 
 
-def _annotation(id_: int, key: str, choice: str, annotator: str, rating: int | None) -> Annotation:
+def _annotation(id_: int, key: str, choice: str, annotator: str, rating: int | None, shown: int) -> Annotation:
     return Annotation(
         key=key, backend=NAME, remote_id=f"annotation-{id_}", revision="1", annotator=annotator, choice=Choice(choice),
-        kind=AnnotatorKind.SIMULATED, prompt_rating=rating, seconds=12.5,
+        kind=AnnotatorKind.SIMULATED, prompt_rating=rating, seconds=12.5, prelabel_shown=bool(shown),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ A response is a few words. `goodness` is the gold score behind the toy annotator
 against it, so that a model of words learns it from a few dozen votes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from pairloop.hookspecs import hookimpl
 from pairloop.kit.canonical import digest
 from pairloop.kit.options import Options
 from pairloop.kit.seeds import generator
-from pairloop.protocols import PairSource, SourceSpec
-from pairloop.records import Provenance, RejectedRow, SourceResponse, SourceRow
+from pairloop.protocols import GoldScorer, GoldSpec, PairSource, SourceSpec
+from pairloop.records import PromptContent, Provenance, RejectedRow, SourceResponse, SourceRow
 
 GOOD = ("clear", "kind", "true", "short", "calm", "exact")
 BAD = ("vague", "rude", "false", "endless", "loud", "wrong")
@@ -27,6 +27,14 @@ def goodness(text: str) -> float:
     """Good words minus bad words, a whole number for any text."""
     words = text.split()
     return float(sum(word in GOOD for word in words) - sum(word in BAD for word in words))
+
+
+class ToyGold:
+    """`goodness` as a gold scorer; implements `pairloop.protocols.GoldScorer`."""
+
+    def score(self, prompt: PromptContent, response: str, metadata: Mapping[str, Any]) -> float:
+        """Good words minus bad words of the response."""
+        return goodness(response)
 
 
 class ToyOptions(Options):
@@ -64,6 +72,16 @@ class ToySource:
 
 def _factory(options: Any, _path: Path | None) -> PairSource:
     return ToySource(options or ToyOptions())
+
+
+def _gold() -> GoldScorer:
+    return ToyGold()
+
+
+@hookimpl
+def pairloop_gold_scorers() -> Sequence[GoldSpec]:
+    """Offer the gold scorer ``toy``."""
+    return [GoldSpec("toy", _gold, summary="good words minus bad words")]
 
 
 @hookimpl

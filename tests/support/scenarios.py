@@ -1,0 +1,45 @@
+"""Campaigns that the crash and determinism tests run."""
+
+from pairloop.registry import Registry
+from pairloop.testing.campaigns import toy_config, toy_registry
+
+CHUNK = 4
+"""Tasks a push in these tests, so that a round has several."""
+
+SCENARIOS: dict[str, str] = {
+    # Three rounds that also tune and sample; every answer arrives.
+    "plain": toy_config(),
+    # The same over a remote that loses answers, refuses calls and repeats a page.
+    "faulty": toy_config(
+        backend={
+            "options": {
+                "faults": ["publish:1:refused", "publish:4:lost", "publish:6:lost", "lookup:3:refused",
+                           "poll:2:repeat", "poll:5:refused"]
+            }
+        }
+    ),  # fmt: skip
+    # As people do it: skips, tasks that nobody answers, rounds that close early and withdraw the rest, two votes a
+    # pair, prompts rated bad, prelabels on screen, money that runs out.
+    "people": toy_config(
+        backend={
+            "prelabels": "shown",
+            "options": {"skip": 0.15, "no_answer": 0.15, "bad_prompts": 0.15, "faults": ["cancel:1:lost"]},
+        },
+        round={"size": 12, "close_share": 0.5, "on_close": "withdraw", "replicas": 2, "max_rounds": 4},
+        budget={"cost": 8.2, "cost_per_vote": 0.25},
+    ),
+    # The parts that are shipped: simulated annotators, TF-IDF reward model, log-det selection.
+    "real": toy_config(
+        backend={
+            "kind": "simulated",
+            "gold": "toy",
+            "options": {"teacher": "noisy", "pool": [{"name": "a", "count": 3, "latency": 0.5, "skip": 0.1}]},
+        },
+        reward={"model": "tfidf"},
+    ),
+}
+
+
+def registry() -> Registry:
+    """Where the scenarios' parts come from."""
+    return toy_registry()
