@@ -34,13 +34,15 @@ def export(
     """
     from pairloop.cli.export_rows import COLUMNS, ROWS
     from pairloop.cli.export_text import encode
-    from pairloop.cli.opening import open_store
+    from pairloop.cli.opening import open_store, writable_target
     from pairloop.cli.output import emit_bytes, emit_json, line
     from pairloop.errors import UsageError
     from pairloop.kit.atomic import write_atomic
 
     if as_json and out is None and not dry_run:
         raise UsageError("--json prints facts about an export, and stdout has its rows", "Add --out FILE.")
+    if out is not None:
+        writable_target(out)
     what = what or "preferences"
     with open_store(folder) as (store, _):
         rows = [row for row in ROWS[what](store) if not arms or row["arm"] in arms]

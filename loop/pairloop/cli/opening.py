@@ -27,6 +27,19 @@ def campaign_folder(folder: Path) -> Path:
     return folder
 
 
+def writable_target(path: Path) -> Path:
+    """A file to write, in a folder that exists.
+
+    Raises:
+        UsageError: it does not, or the path is a folder.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", "Name a file in it.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path.parent}: there is no such folder", "Create it first, or name another file.")
+    return path
+
+
 def read_config(folder: Path) -> Config:
     """The validated configuration of a campaign folder."""
     return load_config(campaign_folder(folder) / CONFIG_NAME)

@@ -25,6 +25,7 @@ from pairloop.kit.text import for_terminal, plain
 from pairloop.lifecycle import stop_reason
 from pairloop.records import Assignment, Task
 from pairloop.states import AssignmentState, RoundState
+from pairloop.store import Store
 from pairloop.store.database import FILE_NAME
 
 _UNSENT = (AssignmentState.PENDING, AssignmentState.SENDING, AssignmentState.AMBIGUOUS)
@@ -39,6 +40,7 @@ def rehearsal(folder: Path, *, with_backend: bool = False) -> Iterator[Campaign]
     with TemporaryDirectory(prefix="pairloop-dry-run-") as name:
         copy = Path(name)
         if has_database(folder):
+            Store.open_readonly(folder).close()  # refuses another schema, and ends what a killed writer left
             _copy_database(folder / FILE_NAME, copy / FILE_NAME)
         for artifact in (folder / "artifacts").glob("*/*"):
             link = copy / "artifacts" / artifact.parent.name / artifact.name

@@ -20,10 +20,10 @@ def report(folder: Path, out: Path | None, as_json: bool, dry_run: bool) -> None
 
     One file that needs nothing else. Only reads the campaign, so that it works while another process runs it.
     """
-    from pairloop.cli.opening import campaign_folder, open_store
+    from pairloop.cli.opening import campaign_folder, open_store, writable_target
     from pairloop.cli.output import emit_json, line
 
-    target = out or campaign_folder(folder) / FILE_NAME
+    target = writable_target(out or campaign_folder(folder) / FILE_NAME)
     with open_store(folder) as (store, config):
         if not dry_run:
             from pairloop.report import write_report

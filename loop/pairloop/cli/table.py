@@ -20,7 +20,9 @@ COMMANDS: dict[str, Entry] = {
     "report": Entry(f"{_HERE}.report:report", "Write the HTML report.", "Look at it"),
     "explain": Entry(f"{_HERE}.explain:explain", "Say why a pair was asked, and what came back.", "Look at it"),
     "export": Entry(f"{_HERE}.export:export", "Write preferences, votes or verdicts.", "Look at it"),
-    "doctor": Entry(f"{_HERE}.doctor:doctor", "Check installation, config, data and store.", "Maintain it"),
+    "doctor": Entry(
+        f"{_HERE}.doctor:doctor", "Check installation, configuration, data, folder and store.", "Maintain it"
+    ),
     "plugins": Entry(f"{_HERE}.plugins:plugins", "List the installed parts.", "Maintain it"),
     "config": Entry(f"{_HERE}.config:config", "Show the configuration or its schema.", "Maintain it"),
     "db": Entry(f"{_HERE}.db:db", "Maintain the campaign's database.", "Maintain it"),
