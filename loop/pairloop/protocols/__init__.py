@@ -1,0 +1,45 @@
+"""The SPI: what a plugin implements, and what it is given.
+
+Everything here is structural (``typing.Protocol``); a plugin inherits nothing. `pairloop.testing` ships contract
+tests for each protocol. Import from here; the modules below are one topic each.
+"""
+
+from pairloop.protocols.backends import Backend, BackendContext, Capabilities, Published
+from pairloop.protocols.models import BoolArray, FitReport, ModelContext, RewardModel, Scorer, TrainingData
+from pairloop.protocols.policy import Generated, PolicyJob, PolicyPrompt, PolicyResult, PolicyTuner
+from pairloop.protocols.progress import Progress
+from pairloop.protocols.selection import Acquisition, BatchStrategy, Selection, SelectionContext
+from pairloop.protocols.sources import GoldScorer, PairSource
+from pairloop.protocols.specs import BackendSpec, GoldSpec, RewardModelSpec, SourceSpec, Spec, StrategySpec, TunerSpec
+
+__all__ = [
+    "Acquisition",
+    "Backend",
+    "BackendContext",
+    "BackendSpec",
+    "BatchStrategy",
+    "BoolArray",
+    "Capabilities",
+    "FitReport",
+    "Generated",
+    "GoldScorer",
+    "GoldSpec",
+    "ModelContext",
+    "PairSource",
+    "PolicyJob",
+    "PolicyPrompt",
+    "PolicyResult",
+    "PolicyTuner",
+    "Progress",
+    "Published",
+    "RewardModel",
+    "RewardModelSpec",
+    "Scorer",
+    "Selection",
+    "SelectionContext",
+    "SourceSpec",
+    "Spec",
+    "StrategySpec",
+    "TrainingData",
+    "TunerSpec",
+]

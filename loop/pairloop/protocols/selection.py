@@ -1,0 +1,58 @@
+"""Selection: what a strategy may look at, and what it answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pairloop.posterior import FloatArray, IntArray, PreferencePosterior
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionContext:
+    """What a strategy may look at.
+
+    Attributes:
+        posterior: joint posterior over the R responses of the pool.
+        candidates: (N, 2) rows of pairs that may be asked; never asked before, never in flight.
+        prompt: (R,) prompt index of each response.
+        group: (R,) group index of each response.
+        pending: (M, 2) rows of pairs that are in flight: their expected information counts already.
+        cost: (N,) price of asking each candidate, > 0.
+        per_prompt: at most this many picks of one prompt; 0 for no limit (draws that must be uniform over pairs).
+        seed: derived from campaign seed, round and step.
+    """
+
+    posterior: PreferencePosterior
+    candidates: IntArray
+    prompt: IntArray
+    group: IntArray
+    pending: IntArray
+    cost: FloatArray
+    per_prompt: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Picks in order of preference.
+
+    Attributes:
+        picks: (k,) indices into ``candidates``, no repeats.
+        scores: (k,) the strategy's own score of each pick when it was picked.
+        propensity: (k,) probability of inclusion for randomised strategies, NaN for deterministic ones.
+    """
+
+    picks: IntArray
+    scores: FloatArray
+    propensity: FloatArray
+
+
+class BatchStrategy(Protocol):
+    """Chooses a batch. Deterministic given the context, unchanged by swapping the two responses of any pair."""
+
+    def select(self, context: SelectionContext, n: int) -> Selection:
+        """Up to ``n`` picks; fewer only if the candidates or the per-prompt cap run out."""
+
+
+Acquisition = Callable[[PreferencePosterior, IntArray], FloatArray]
+"""Scalar acquisition: (posterior, (N, 2) candidate rows) → (N,) numbers, bigger is asked first."""

@@ -1,0 +1,76 @@
+"""What a plugin offers: named factories with their options."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pairloop.protocols.backends import Backend, BackendContext
+from pairloop.protocols.models import ModelContext, RewardModel
+from pairloop.protocols.policy import PolicyTuner
+from pairloop.protocols.selection import BatchStrategy
+from pairloop.protocols.sources import GoldScorer, PairSource
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSpec:
+    """Offers a backend. ``options`` is a `pairloop.kit.options.Options` class or None."""
+
+    name: str
+    factory: Callable[[Any, BackendContext], Backend]
+    options: type[Any] | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """Offers a pair source; ``factory(options, path)`` gets the resolved path of ``data.path`` (may be None)."""
+
+    name: str
+    factory: Callable[[Any, Path | None], PairSource]
+    options: type[Any] | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldSpec:
+    """Offers a gold scorer."""
+
+    name: str
+    factory: Callable[[], GoldScorer]
+    options: None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardModelSpec:
+    """Offers a reward model: ``factory`` makes an unfitted one, ``load`` reads a folder that ``save`` wrote."""
+
+    name: str
+    factory: Callable[[Any, ModelContext], RewardModel]
+    load: Callable[[Path, ModelContext], RewardModel]
+    options: type[Any] | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySpec:
+    """Offers a selection strategy."""
+
+    name: str
+    factory: Callable[[Any], BatchStrategy]
+    options: type[Any] | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TunerSpec:
+    """Offers a policy tuner."""
+
+    name: str
+    factory: Callable[[Any], PolicyTuner]
+    options: type[Any] | None = None
+    summary: str = ""
+
+
+Spec = BackendSpec | SourceSpec | GoldSpec | RewardModelSpec | StrategySpec | TunerSpec
