@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pairloop.kit.threads import numeric_threads
 from pairloop.posterior import IntArray
@@ -43,12 +42,12 @@ class TextBlock:
 
     Attributes:
         terms: V words and word pairs. idf: (V,) inverse document frequencies.
-        components: (V, k) scaled directions. mean: (k,) centre.
+        components: (V, k) scaled directions, of float32 precision. mean: (k,) centre.
     """
 
     terms: tuple[str, ...]
     idf: Float64
-    components: NDArray[np.float32]
+    components: Float64
     mean: Float64
 
     def rows(self, texts: Sequence[str]) -> Any:
@@ -59,11 +58,11 @@ class TextBlock:
 
     def apply(self, rows: Any) -> Float64:
         """(n, k) coordinates of (n, V) TF-IDF rows; each row's result is independent of the others."""
-        return np.asarray(rows @ self.components.astype(np.float64)) - self.mean
+        return np.asarray(rows @ self.components) - self.mean
 
 
 NO_SURFACE = SurfaceBlock(np.zeros(0), np.zeros(0), 1.0)
-NO_TEXT = TextBlock((), np.zeros(0), np.zeros((0, 0), dtype=np.float32), np.zeros(0))
+NO_TEXT = TextBlock((), np.zeros(0), np.zeros((0, 0)), np.zeros(0))
 
 
 def fit_surface(raw: Float64, prompt: IntArray, freedom: int) -> SurfaceBlock:
@@ -98,6 +97,7 @@ def fit_text(
     if not len(values):
         return NO_TEXT, None
     # k whitened directions of unit variance would put two responses at mean squared distance 2k
-    components = (directions * (np.sqrt(freedom / (2.0 * len(values))) / values)).astype(np.float32)
+    # rounded as it will be stored, so that a loaded model has the same bits
+    components = (directions * (np.sqrt(freedom / (2.0 * len(values))) / values)).astype(np.float32).astype(np.float64)
     uncentred = TextBlock(tuple(terms), idf, components, np.zeros(len(values)))
     return TextBlock(uncentred.terms, idf, components, uncentred.apply(rows).mean(axis=0)), rows

@@ -105,8 +105,20 @@ class TfidfRewardModel:
         Raises:
             UsageError: neither ``prior`` nor ``fit`` came before.
         """
+        return self._posterior(responses, remember=True)
+
+    def score(self, responses: Sequence[ResponseView]) -> tuple[FloatArray, FloatArray]:
+        """Posterior mean and standard deviation of each reward, two (N,) arrays.
+
+        Rewards have no zero of their own: the deviation is that of the difference to an average training response.
+        Nothing is cached: a policy under training is scored on texts that never come back.
+        """
+        posterior = self._posterior(responses, remember=False)
+        return posterior.mean, np.sqrt(np.sum(posterior.whitened**2, axis=1))
+
+    def _posterior(self, responses: Sequence[ResponseView], *, remember: bool) -> PreferencePosterior:
         store, head = self._ready()
-        features = store.features(responses).astype(np.float64)
+        features = store.features(responses, remember=remember).astype(np.float64)
         with numeric_threads():
             return PreferencePosterior(
                 mean=features @ head.weights,
@@ -117,14 +129,6 @@ class TfidfRewardModel:
                 fitted=head.fitted,
                 notes={"position_bias": head.position_bias},
             )
-
-    def score(self, responses: Sequence[ResponseView]) -> tuple[FloatArray, FloatArray]:
-        """Posterior mean and standard deviation of each reward, two (N,) arrays.
-
-        Rewards have no zero of their own: the deviation is that of the difference to an average training response.
-        """
-        posterior = self.posterior(responses)
-        return posterior.mean, np.sqrt(np.sum(posterior.whitened**2, axis=1))
 
     def save(self, into: Path) -> None:
         """Write the model into an empty folder; the same model gives the same bytes.

@@ -24,7 +24,7 @@ def featurizer_arrays(featurizer: Featurizer) -> dict[str, NDArray[Any]]:
         "surface_mean": surface.mean,
         "surface_scale": surface.scale,
         "text_idf": text.idf,
-        "text_components": text.components,
+        "text_components": text.components.astype(np.float32),
         "text_mean": text.mean,
     }
 
@@ -33,7 +33,8 @@ def featurizer_from(arrays: Mapping[str, NDArray[Any]], terms: Sequence[str]) ->
     """The inverse of `featurizer_arrays`."""
     factor, bound, max_characters = (float(value) for value in arrays["scalars"])
     surface = SurfaceBlock(arrays["surface_mean"], arrays["surface_scale"], factor)
-    text = TextBlock(tuple(terms), arrays["text_idf"], arrays["text_components"], arrays["text_mean"])
+    components = arrays["text_components"].astype(np.float64)
+    text = TextBlock(tuple(terms), arrays["text_idf"], components, arrays["text_mean"])
     return Featurizer(surface, text, bound, int(max_characters))
 
 
@@ -81,19 +82,24 @@ class FeatureStore:
         self._features: Features = np.zeros((0, featurizer.dimensions), dtype=np.float32)
         self._read()
 
-    def features(self, responses: Sequence[ResponseView]) -> Features:
-        """(R, d) features, float32; what is new is computed and remembered."""
+    def features(self, responses: Sequence[ResponseView], *, remember: bool = True) -> Features:
+        """(R, d) features, float32; what is new is computed, and remembered unless told otherwise."""
         keys = content_keys(responses)
         missing: dict[bytes, ResponseView] = {}
         for key, response in zip(keys, responses, strict=True):
             if key not in self._rows:
                 missing.setdefault(key, response)
+        known = len(self._features)
+        table = self._features
         if missing:
-            computed = self.featurizer.transform(list(missing.values()))
-            self._rows.update({key: len(self._features) + row for row, key in enumerate(missing)})
-            self._features = np.concatenate([self._features, computed])
+            table = np.concatenate([table, self.featurizer.transform(list(missing.values()))])
+        rows = {key: known + row for row, key in enumerate(missing)}
+        picked = table[[rows[key] if key in rows else self._rows[key] for key in keys]] if keys else table[:0]
+        if missing and remember:
+            self._features = table
+            self._rows.update(rows)
             self._write()
-        return self._features[[self._rows[key] for key in keys]] if keys else self._features[:0]
+        return picked
 
     def _read(self) -> None:
         found = self._cache.read("features", self._key)
