@@ -13,8 +13,8 @@ from dense import dense_greedy
 
 from pairloop.acquisition import lazy_greedy
 from pairloop.acquisition.functions import expected_information
-from pairloop.acquisition.geometry import conditioning
-from pairloop.acquisition.keys import canonical
+from pairloop.acquisition.geometry import conditioning, differences, rounding, squared_lengths
+from pairloop.acquisition.keys import canonical, pair_keys
 from pairloop.acquisition.logdet import LogdetOptions, LogdetStrategy
 from pairloop.testing.fakes import fake_context, with_posterior
 
@@ -41,7 +41,9 @@ def reference(context, n, nodes=9):
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("per_prompt", [0, 1, 2])
 @pytest.mark.parametrize("pending", [0, 5, 40])
-def test_picks_equal_those_of_the_dense_algorithm(seed, per_prompt, pending):
+@pytest.mark.parametrize("length", [8, 2048])
+def test_picks_equal_those_of_the_dense_algorithm(seed, per_prompt, pending, length, monkeypatch):
+    monkeypatch.setattr(lazy_greedy, "_LIST", length)
     context = fake_context(60, 5, 12, seed=seed, per_prompt=per_prompt, pending=pending)
     expected, gains = reference(context, 80)
     got = LogdetStrategy().select(context, 80)
@@ -50,7 +52,8 @@ def test_picks_equal_those_of_the_dense_algorithm(seed, per_prompt, pending):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_picks_equal_in_single_precision_with_many_more_pairs_than_a_short_list_holds(seed):
+def test_picks_equal_in_single_precision_with_many_more_pairs_than_a_short_list_holds(seed, monkeypatch):
+    monkeypatch.setattr(lazy_greedy, "_LIST", 32)
     context = fake_context(400, 6, 10, seed=seed, per_prompt=1, pending=10)
     context = with_posterior(context, context.posterior.mean, context.posterior.whitened.astype(np.float32))
     expected, _ = reference(context, 120)
@@ -81,6 +84,32 @@ def test_picks_equal_when_more_pairs_tie_than_are_copied_at_once(monkeypatch):
     context = replace(context, cost=np.ones(len(context.candidates)))
     expected, _ = reference(context, 40)
     assert LogdetStrategy().select(context, 40).picks.tolist() == expected.tolist()
+
+
+def test_a_stale_gain_that_seems_to_tie_is_renewed_before_it_may_win():
+    pairs = np.array([[0, 1], [2, 3]])
+    winner, loser = np.argsort(pair_keys(pairs, 0))[::-1]  # the better pair would lose a tie
+    coordinates = np.zeros((4, 2))
+    coordinates[pairs[winner, 0]] = coordinates[pairs[loser, 0]] = [1.0, 0.0]
+    design = lazy_greedy.Design(
+        coordinates, pairs, np.full(2, 0.25), np.ones(2), np.ones(2), np.zeros(2, int), 0, 0, np.array([[0.5, 0.0]])
+    )
+    search = lazy_greedy.Search(design, 1)
+    search.gain[winner], search.seen[winner] = search.gain[loser] * (1 + 1e-10), search.known
+    search._pick_one()
+    assert search.picks == [winner]
+
+
+def test_first_bounds_hold_for_every_rounding():
+    # Responses far from the origin whose differences are small: single precision at its worst.
+    generator = np.random.default_rng(0)
+    for scale in (1e-3, 1.0, 1e3):
+        coordinates = (100 + scale * generator.standard_normal((400, 300))).astype(np.float32)
+        pairs = np.arange(400).reshape(200, 2)
+        exact = np.square(differences(coordinates, pairs)).sum(axis=1)
+        bound = squared_lengths(coordinates, pairs) * (1 + rounding(coordinates))
+        assert np.all(bound >= exact)
+        np.testing.assert_allclose(bound, exact, rtol=2 * rounding(coordinates))
 
 
 def test_picks_do_not_depend_on_the_order_of_the_candidates():
