@@ -103,7 +103,7 @@ def row_before_bytes() -> None:
             return result
 
     Artifacts.store_bytes = store_bytes  # type: ignore[method-assign]
-    Store.transaction = Late  # type: ignore[method-assign, assignment]
+    Store.transaction = lambda self: Late(self)  # type: ignore[method-assign, assignment]  # noqa: PLW0108 - a method, not a class
 
 
 @mutant("plain", ("ingest.before_commit", 1))
@@ -195,7 +195,7 @@ def ingest_without_the_identity_check() -> None:
     def append(self: AnnotationLog, annotation: Annotation, during: int | None) -> Ingested:
         n = self.last_seq()
         identity = digest([annotation.backend, annotation.remote_id, annotation.revision, n])
-        self._append(annotation, identity, digest([annotation.backend, annotation.remote_id, n]), None, during)
+        self._append(annotation, identity, digest([annotation.backend, annotation.remote_id]), None, during)
         self._update_assignment(annotation.key)
         return Ingested(new=1)
 

@@ -13,11 +13,17 @@ SCENARIOS: dict[str, str] = {
     "faulty": toy_config(
         backend={
             "options": {
-                "faults": ["publish:1:refused", "publish:4:lost", "publish:6:lost", "lookup:3:refused",
-                           "poll:2:repeat", "poll:5:refused"]
+                "faults": [
+                    "publish:1:refused",
+                    "publish:4:lost",
+                    "publish:6:lost",
+                    "lookup:3:refused",
+                    "poll:2:repeat",
+                    "poll:5:refused",
+                ]
             }
         }
-    ),  # fmt: skip
+    ),
     # As people do it: skips, tasks that nobody answers, rounds that close early and withdraw the rest, two votes a
     # pair, prompts rated bad, prelabels on screen, money that runs out.
     "people": toy_config(

@@ -6,10 +6,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from pairloop.testing.remote import tasks_by_key
 from support.forkserver import Answer, ForkServer
 from support.projection import differences, projection
-
-from pairloop.testing.remote import tasks_by_key
 
 Kill = tuple[str, int]
 
@@ -17,13 +16,14 @@ Kill = tuple[str, int]
 class Sweep:
     """One scenario with its uninterrupted run, and what kills make of it."""
 
-    def __init__(self, server: ForkServer, folder: Path, scenario: str) -> None:
+    def __init__(self, server: ForkServer, folder: Path, scenario: str, mutant: str | None = None) -> None:
         self.scenario = scenario
+        self.mutant = mutant
         self._server = server
         self._folder = folder
         self._numbers = count()
         place = self.place()
-        self.whole = server.run(place, scenario, count_ticks=True)
+        self.whole = server.run(place, scenario, mutant=mutant, count_ticks=True)
         assert self.whole["outcome"] == "finished", self.whole
         self.expected = projection(place)
         shutil.rmtree(place.parent)
@@ -39,7 +39,7 @@ class Sweep:
         parent.mkdir()
         return parent / "campaign"
 
-    def problems(self, kills: Sequence[Kill], *, signal: str = "SIGKILL", mutant: str | None = None) -> list[str]:
+    def problems(self, kills: Sequence[Kill], *, signal: str = "SIGKILL") -> list[str]:
         """Run with these kills one after the other, resume to the end, and say what differs: [] when all is well.
 
         A kill that is not reached (an earlier one changed the way) is no problem; the run just finishes.
@@ -47,10 +47,10 @@ class Sweep:
         place = self.place()
         try:
             for kill in kills:
-                answer = self._server.run(place, self.scenario, kill=kill, signal=signal, mutant=mutant)
+                answer = self._server.run(place, self.scenario, kill=kill, signal=signal, mutant=self.mutant)
                 if answer["outcome"] in ("error", "died"):
                     return [f"before the kill: {answer}"]
-            answer = self._server.run(place, self.scenario, mutant=mutant)
+            answer = self._server.run(place, self.scenario, mutant=self.mutant)
             return self._compare(place, answer)
         finally:
             shutil.rmtree(place.parent)

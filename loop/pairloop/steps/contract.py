@@ -143,7 +143,8 @@ def checked_page(page: Page, name: str) -> Page:
     Raises:
         ContractViolation: names the backend and the annotation.
     """
-    _check_texts([page.cursor], name, "a cursor")
+    if not isinstance(page.cursor, str) or clean(page.cursor) != page.cursor:
+        raise ContractViolation(f"backend {name!r} returned a cursor that is no plain text: {page.cursor!r}")
     return Page(checked_annotations(page.annotations, f"backend {name!r}"), page.cursor, bool(page.more))
 
 
