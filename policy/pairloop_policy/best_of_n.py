@@ -17,7 +17,7 @@ from pairloop.posterior import FloatArray
 from pairloop.protocols import Generated, PolicyJob, PolicyPrompt, PolicyResult, Progress, Scorer
 from pairloop.records import ResponseView
 from pairloop_policy import models
-from pairloop_policy.generate import draw, told_sampling
+from pairloop_policy.generate import draw, generate, told_sampling
 from pairloop_policy.options import BestOfNOptions
 from pairloop_policy.prepare import prepare
 from pairloop_policy.rewards import conservative
@@ -72,15 +72,14 @@ class BestOfN:
         seed: int,
         threads: int = 1,
     ) -> Sequence[Generated]:
-        """``n`` responses a prompt, each the best of ``candidates`` fresh samples.
+        """``n`` responses a prompt, each the best of ``candidates`` fresh samples; plain samples without a scorer.
 
         Raises:
-            UsageError: there is no scorer to choose by.
             Diverged: a reward is not finite.
         """
-        if scorer is None:
-            raise UsageError("best_of_n needs a reward model to choose by, and there is none yet.")
         o = self.options
+        if scorer is None:
+            return generate(policy, prompts, n, o, seed=seed, threads=threads)
         drawn = draw(policy, prompts, n * o.candidates, o, seed=seed, threads=threads)
         rewards = conservative(scorer, views(drawn, prompts), o.conservatism).value.reshape(-1, o.candidates)
         best = rewards.argmax(axis=1) + np.arange(len(rewards)) * o.candidates

@@ -1,6 +1,8 @@
 """Policies as folders of safetensors and a tokenizer: loading, checking, saving."""
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +51,7 @@ def load(folder: Path, device: torch.device, dtype: str = "float32") -> Policy:
     with _readable(folder), quiet():
         model = AutoModelForCausalLM.from_pretrained(
             str(folder),
-            dtype=getattr(torch, dtype),
+            dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
@@ -148,14 +150,17 @@ def staged(target: Path) -> Iterator[Path]:
     Raises:
         StorageFull: the disk is full, read-only or failing; ``target`` is as it was.
     """
-    with disk_errors(target), _safetensors_errors():
+    with disk_trouble(target):
         temporary = empty_folder(target.parent / f".{target.name}.tmp")
-        yield temporary
-        fsync_tree(temporary)
-        if target.exists():
-            empty_folder(target).rmdir()
-        temporary.replace(target)
-        fsync_folder(target.parent)
+        try:
+            yield temporary
+            fsync_tree(temporary)
+            if target.exists():
+                empty_folder(target).rmdir()
+            temporary.replace(target)
+            fsync_folder(target.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)  # a half-written copy must not fill the disk further
 
 
 def write(model: Any, tokenizer: Any, into: Path) -> None:
@@ -179,15 +184,16 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _safetensors_errors() -> Iterator[None]:
-    """The writer of safetensors reports a full disk as an error of its own: make it an OSError again."""
-    try:
-        yield
-    except SafetensorError as error:
-        found = _OS_ERROR.search(str(error))
-        if found is None:
-            raise
-        raise OSError(int(found[1]), str(error)) from error
+def disk_trouble(path: Path) -> Iterator[None]:
+    """Turn what a full, read-only or failing disk raises into `StorageFull`, that of safetensors' writer too."""
+    with disk_errors(path):
+        try:
+            yield
+        except SafetensorError as error:
+            found = _OS_ERROR.search(str(error))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:

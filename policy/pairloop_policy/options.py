@@ -12,19 +12,19 @@ class ScratchOptions(Options):
 
     vocabulary: int = Field(default=1536, ge=300, le=65536)
     """Size of the byte-pair vocabulary, learned from the corpus."""
-    width: int = Field(default=128, ge=16, le=2048)
+    width: int = Field(default=64, ge=16, le=2048)
     """Hidden size; a multiple of ``heads``, and each head's share must be even."""
-    layers: int = Field(default=3, ge=1, le=48)
+    layers: int = Field(default=2, ge=1, le=48)
     """Number of transformer blocks."""
-    heads: int = Field(default=4, ge=1, le=64)
+    heads: int = Field(default=2, ge=1, le=64)
     """Number of attention heads."""
     context: int = Field(default=512, ge=64, le=8192)
     """Longest sequence in tokens, prompt and response together."""
-    steps: int = Field(default=300, ge=1)
-    """Optimiser steps; 300 are about 20 seconds on one core for responses of 30 words."""
-    batch_size: int = Field(default=24, ge=1)
+    steps: int = Field(default=600, ge=1)
+    """Optimiser steps; 600 take 15 to 25 seconds on one core for responses of 30 words."""
+    batch_size: int = Field(default=12, ge=1)
     """Sequences an optimiser step."""
-    learning_rate: float = Field(default=4e-3, gt=0)
+    learning_rate: float = Field(default=6e-3, gt=0)
     """Peak learning rate of AdamW; warmed up over a tenth of the steps, then decayed by a cosine."""
 
 

@@ -33,8 +33,8 @@ def prepare(
         progress.start(f"loading {model}")
         policy = _from_folder(Path(model).expanduser()) if Path(model).expanduser().exists() else _from_hub(model)
         progress.finish()
-    with models.staged(into) as temporary:
-        models.write(policy.model, policy.tokenizer, temporary)
+    with models.disk_trouble(into):
+        models.write(policy.model, policy.tokenizer, into)
 
 
 def _from_folder(folder: Path) -> models.Policy:

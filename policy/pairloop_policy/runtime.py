@@ -17,12 +17,12 @@ _memory: Any = torch.utils.deterministic
 def quiet() -> Iterator[None]:
     """No progress bars of transformers: progress goes through `pairloop.protocols.Progress`."""
     shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
