@@ -249,7 +249,8 @@ def _resources(facts: Facts) -> Iterator[Advice]:
     for item in facts.spent:
         if item.limit is not None and item.share is not None:
             left = max(item.limit - item.spent - item.reserved, 0.0)
-            title = f"{left:,.6g} of {item.limit:,.6g} {item.unit or item.name} left"
+            unit = f" {item.unit}" if item.unit not in ("", item.name) else ""
+            title = f"{item.name.capitalize()}: {left:,.6g} of {item.limit:,.6g}{unit} left"
             last = item.name == "votes" and 0 < left < facts.round_size
             text = "Not enough for another full round." if last else ""
             text = "The budget is used up; raise it to go on." if item.share >= 1.0 else text

@@ -14,6 +14,7 @@ from pairloop.report.estimates import LEVEL, share, share_over, side_of
 from pairloop.report.table import CHOICES, SKIP, VoteTable
 
 SHOWN = 30
+_ROW = 5  # votes that make a row of the table, unless nobody has them
 CONFIDENT = 0.7  # a prediction that leans at least so far to one side
 _FEWEST = 10  # votes below which nobody is said to stand out
 _HASTY = 1 / 3  # of the median of all
@@ -48,7 +49,7 @@ class People:
     """All annotators.
 
     Attributes:
-        rows: those with the most votes; rest: how many more there are; rest_votes: their votes.
+        rows: those with the most votes, at most `SHOWN`; rest: how many more there are; rest_votes: their votes.
         by_kind: votes of people, models and simulators.
     """
 
@@ -82,7 +83,8 @@ def people(table: VoteTable) -> People:
     """The table of annotators, most votes first."""
     total = np.bincount(table.annotator, minlength=len(table.annotators))
     order = np.lexsort((np.arange(len(total)), -total))
-    shown = order[:SHOWN]
+    several = int((total >= _ROW).sum()) or _ROW
+    shown = order[: min(several, SHOWN)]
     seconds = _median(table.seconds)
     kind = {vote.annotator: vote.kind for vote in table.votes}
     describe = _describer(table, len(shown), seconds)
@@ -91,7 +93,7 @@ def people(table: VoteTable) -> People:
         count=len(total),
         rows=rows,
         rest=len(total) - len(shown),
-        rest_votes=int(total[order[SHOWN:]].sum()),
+        rest_votes=int(total[order[len(shown) :]].sum()),
         by_kind={k.value: sum(vote.kind is k for vote in table.votes) for k in AnnotatorKind},
         median_votes=float(np.median(total)) if len(total) else 0.0,
         median_seconds=seconds,
