@@ -92,6 +92,8 @@ class SelectionConfig(Options):
     """Strategy of the active arm: see ``pairloop plugins``."""
     random_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.15
     """Share of each batch drawn at random from the training side: control arm and calibration set."""
+    compare_arms: bool = True
+    """After each training, fit the model on equal numbers of active and of random votes and compare them."""
     candidates: int = Field(default=1_000_000, ge=100)
     """At most so many candidate pairs are looked at in a round; more are sampled uniformly."""
     options: PluginOptions = Field(default_factory=dict)

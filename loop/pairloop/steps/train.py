@@ -12,13 +12,13 @@ from pairloop.gate import tuning_reason
 from pairloop.kit.failpoints import failpoint
 from pairloop.kit.threads import numeric_threads
 from pairloop.pool import Pool
-from pairloop.protocols import RewardModel
+from pairloop.protocols import RewardModel, TrainingData
 from pairloop.records import Choice, Vote
 from pairloop.states import RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
 from pairloop.steps.contract import calling, checked_numbers, checked_posterior
 from pairloop.store.rounds import Round
-from pairloop.votes import holdout_votes, measured, training_data, training_votes
+from pairloop.votes import MeasuredVotes, holdout_votes, measured, training_data, training_votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,18 @@ def _fit(ctx: StepContext, current: Round, pool: Pool, votes: Sequence[Vote]) ->
         "fit": numbers,
         "notes": [str(note) for note in fitted.notes],
         "holdout": measure(posterior, held, seed=ctx.seed(current.number, "ece")),
-        "arms": compare_arms(ctx.parts.new_reward_model, data, held, seed=ctx.seed(current.number, "arms")),
+        "arms": _arms(ctx, current, data, held),
         "flip_rate": posterior.flip_rate,
         "tie": posterior.tie,
         "temperature": posterior.temperature,
     }
     return Fit(model, report)
+
+
+def _arms(ctx: StepContext, current: Round, data: TrainingData, held: MeasuredVotes) -> dict[str, Any] | None:
+    if not ctx.config.selection.compare_arms:
+        return None
+    return compare_arms(ctx.parts.new_reward_model, data, held, seed=ctx.seed(current.number, "arms"))
 
 
 def _check_no_leak(pool: Pool, train: Sequence[Vote]) -> None:

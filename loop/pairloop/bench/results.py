@@ -1,0 +1,52 @@
+"""Results on disk: one small JSON file a cell, so that a killed benchmark goes on where it stopped."""
+
+import json
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pairloop import __version__
+from pairloop.bench.cell import Point
+from pairloop.bench.plan import Cell
+from pairloop.errors import CorruptionDetected
+from pairloop.kit.atomic import write_atomic
+
+_PACKAGES = ("numpy", "scipy", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """What a cached result depends on besides its settings."""
+    found = {"pairloop": __version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def result_file(out: Path, cell: Cell, fingerprint: str) -> Path:
+    """Where a cell's result lives."""
+    return out / "cells" / f"{cell.label.replace('/', '-')}-{fingerprint}.json"
+
+
+def save(path: Path, cell: Cell, points: list[Point]) -> None:
+    """Write a result, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = {"cell": cell.label, "points": [asdict(point) for point in points]}
+    write_atomic(path, json.dumps(body, sort_keys=True) + "\n")
+
+
+def load(path: Path) -> list[Point] | None:
+    """A finished result, or None if there is none.
+
+    Raises:
+        CorruptionDetected: the file is there and cannot be read.
+    """
+    if not path.is_file():
+        return None
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        return [Point(**point) for point in body["points"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptionDetected(f"{path} is damaged: {error}", "Remove the file; its cell will run again.") from None
