@@ -93,7 +93,7 @@ def _write(target: Path, text: str) -> None:
     from pairloop.kit.atomic import disk_errors, write_atomic
 
     with disk_errors(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # votes name people
     write_atomic(target, text, mode=0o644)
 
 

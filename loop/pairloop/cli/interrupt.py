@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 _NOTICE = b"\nStopping after the current piece of work; once more stops at once.\n"
@@ -38,7 +38,8 @@ class Stop:
         if self.signal is not None or self._waiting:
             raise Interrupted(number)
         self.signal = number
-        os.write(2, _NOTICE)  # print is not safe to call again from inside print
+        with suppress(OSError):  # nobody may be there to read it
+            os.write(2, _NOTICE)  # print is not safe to call again from inside print
 
     def check(self) -> None:
         """End here if a stop was asked for.

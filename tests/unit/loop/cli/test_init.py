@@ -100,3 +100,8 @@ def test_hostile_text_in_the_data_is_made_harmless(tmp_path, invoke) -> None:
     assert result.exit_code == 0, result.output
     assert "\x1b" not in result.output
     assert "[bold]x[/bold]" in result.output
+
+
+def test_a_new_folder_is_private_since_votes_name_people(tmp_path, invoke) -> None:
+    invoke("init", tmp_path / "c")
+    assert (tmp_path / "c").stat().st_mode & 0o777 == 0o700

@@ -89,3 +89,15 @@ def test_a_stop_that_was_asked_for_before_does_not_wait() -> None:
     with pytest.raises(Interrupted):
         stop.sleep(60)
     assert time.monotonic() - begin < 10
+
+
+def test_a_signal_during_the_wait_ends_it(monkeypatch) -> None:
+    from pairloop.cli import interrupt
+
+    monkeypatch.setattr(interrupt.time, "sleep", lambda _seconds: signal.raise_signal(signal.SIGTERM))
+    with stopping() as stop:
+        with pytest.raises(Interrupted) as caught:
+            stop.sleep(3600)
+        assert caught.value.exit_code == 143
+        signal.raise_signal(signal.SIGINT)  # the wait is over: this one asks again
+        assert stop.signal == signal.SIGINT
