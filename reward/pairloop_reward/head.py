@@ -8,7 +8,8 @@ MacKay 1992 ("The evidence framework applied to classification networks").
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg import LinAlgError, cho_solve
+from scipy.linalg import cholesky as scipy_cholesky
 
 from pairloop.errors import Diverged
 from pairloop_reward.laplace import cholesky, log_determinant
@@ -17,6 +18,7 @@ from pairloop_reward.likelihood import Float64, Votes, VoteTerms, vote_terms
 BIAS_PRECISION = 1.0
 TIE_MEAN, TIE_PRECISION = float(np.log(0.5)), 0.25
 _MAX_STEPS = 100
+_SCORING_STEPS = 6  # afterwards scoring is slow only where flips make the two curvatures differ
 _MAX_HALVINGS = 30
 
 
@@ -88,9 +90,9 @@ class Objective:
         likelihood = float(self.votes.weight @ terms_at(self.votes, theta, self.flip_rate).log_likelihood)
         return likelihood, likelihood - 0.5 * float(self.prior_precision @ (theta - self.prior_mean) ** 2)
 
-    def gradient_and_precision(self, theta: Float64) -> tuple[Float64, Float64]:
-        """Gradient (d + 2,) and expected negative Hessian (d + 2, d + 2) of the log posterior."""
-        score, information = score_and_information(self.votes, theta, self.flip_rate)
+    def gradient_and_precision(self, theta: Float64, *, observed: bool = False) -> tuple[Float64, Float64]:
+        """Gradient (d + 2,) and expected, or observed, negative Hessian (d + 2, d + 2) of the log posterior."""
+        score, information = score_and_information(self.votes, theta, self.flip_rate, observed=observed)
         information[np.diag_indices_from(information)] += self.prior_precision
         return score - self.prior_precision * (theta - self.prior_mean), information
 
@@ -101,12 +103,13 @@ def terms_at(votes: Votes, theta: Float64, flip_rate: float) -> VoteTerms:
     return vote_terms(margin, float(theta[-1]), flip_rate, votes.outcome)
 
 
-def score_and_information(votes: Votes, theta: Float64, flip_rate: float) -> tuple[Float64, Float64]:
-    """Gradient (d + 2,) of the log-likelihood at θ and its expected information (d + 2, d + 2)."""
+def score_and_information(
+    votes: Votes, theta: Float64, flip_rate: float, *, observed: bool = False
+) -> tuple[Float64, Float64]:
+    """Gradient (d + 2,) of the log-likelihood at θ and its expected, or observed, information (d + 2, d + 2)."""
     X, weight, terms = votes.difference, votes.weight, terms_at(votes, theta, flip_rate)
-    score, i_margin, i_cross = (
-        weight * term for term in (terms.score_margin, terms.information_margin, terms.information_cross)
-    )
+    about_margin = terms.curvature_margin if observed else terms.information_margin
+    score, i_margin, i_cross = (weight * term for term in (terms.score_margin, about_margin, terms.information_cross))
     d = X.shape[1]
     information = np.empty((d + 2, d + 2))
     information[:d, :d] = (X * i_margin[:, None]).T @ X
@@ -122,6 +125,9 @@ def fit_head(
     votes: Votes, prior: Float64, flip_rate: float, *, start: Float64 | None = None, tolerance: float = 1e-9
 ) -> HeadFit:
     """MAP estimate by Fisher scoring with step halving; from the prior mean, or from ``start`` (d + 2,).
+
+    Scoring always climbs, but only linearly fast where flips are many. After a few steps Newton's direction is
+    taken wherever the observed curvature is positive definite.
 
     ``tolerance`` bounds half the squared Newton decrement, in nats: what another step could still gain.
 
@@ -139,11 +145,23 @@ def fit_head(
             likelihood, value = objective.value(theta)
             evidence = value + 0.5 * (float(np.log(objective.prior_precision).sum()) - log_determinant(factor))
             return HeadFit(theta, H, factor, prior, flip_rate, likelihood, evidence, step)
-        theta = _line_search(objective, theta, direction, slope)
+        if flip_rate > 0.0 and step >= _SCORING_STEPS:
+            direction = _newton_direction(objective, theta, direction)
+        theta = _line_search(objective, theta, direction, float(gradient @ direction))
     raise Diverged(
         f"the reward head did not converge in {_MAX_STEPS} steps",
         "Check the features and weights of the votes for extreme values.",
     )
+
+
+def _newton_direction(objective: Objective, theta: Float64, otherwise: Float64) -> Float64:
+    """Newton's direction, or ``otherwise`` where the observed curvature is not positive definite."""
+    gradient, curvature = objective.gradient_and_precision(theta, observed=True)
+    try:
+        factor = scipy_cholesky(curvature, lower=True)
+    except LinAlgError:
+        return otherwise
+    return np.asarray(cho_solve((factor, True), gradient))
 
 
 def _line_search(objective: Objective, theta: Float64, direction: Float64, slope: float) -> Float64:

@@ -48,7 +48,13 @@ class Votes:
 
 @dataclass(frozen=True, slots=True)
 class VoteTerms:
-    """Per-vote log-likelihood, its score and its expected information in (η, u); five (N,) arrays, unweighted."""
+    """Per-vote log-likelihood, its score and information in (η, u); (N,) arrays, unweighted.
+
+    Attributes:
+        information_margin, information_cross, information_tie: expected information of a vote.
+        curvature_margin: −∂²/∂η² at the observed outcome; with flips it may be negative. The other two curvatures
+            equal the expected ones.
+    """
 
     log_likelihood: Float64
     score_margin: Float64
@@ -56,6 +62,7 @@ class VoteTerms:
     information_margin: Float64
     information_cross: Float64
     information_tie: Float64
+    curvature_margin: Float64
 
 
 def vote_terms(margin: Float64, log_tie: float, flip_rate: float, outcome: IntArray) -> VoteTerms:
@@ -73,10 +80,11 @@ def vote_terms(margin: Float64, log_tie: float, flip_rate: float, outcome: IntAr
     # (1−2ε) σ(η) σ(−η): the slope of P(left | decisive), as a logarithm because it under- and overflows early
     log_slope = np.log1p(-2.0 * flip_rate) + log_expit(margin) + log_expit(-margin)
 
+    between, side_variance = tie * (1.0 - tie), 0.25 - half_tanh**2
     is_tie, is_left = outcome == TIE, outcome == LEFT
     log_side = np.where(is_left, log_left, log_right)
     side_score = np.where(is_left, np.exp(log_slope - log_left), -np.exp(log_slope - log_right))
-    between = tie * (1.0 - tie)
+    side_curvature = side_score**2 + 2.0 * half_tanh * side_score - tie * side_variance
     return VoteTerms(
         log_likelihood=np.where(is_tie, log_tie - log_norm, log_cosh2 - log_norm + log_side),
         score_margin=np.where(is_tie, -(1.0 - tie) * half_tanh, tie * half_tanh + side_score),
@@ -84,6 +92,7 @@ def vote_terms(margin: Float64, log_tie: float, flip_rate: float, outcome: IntAr
         information_margin=between * half_tanh**2 + (1.0 - tie) * np.exp(2.0 * log_slope - log_left - log_right),
         information_cross=-between * half_tanh,
         information_tie=between,
+        curvature_margin=between * half_tanh**2 + np.where(is_tie, (1.0 - tie) * side_variance, side_curvature),
     )
 
 

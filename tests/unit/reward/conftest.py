@@ -5,9 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from pairloop.kit.threads import numeric_threads
 from pairloop.protocols import TrainingData
 from pairloop.records import ResponseView
 from pairloop_reward.likelihood import Votes, probabilities
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The pure functions are called outside the model here, and spinning BLAS threads make a busy machine slow."""
+    with numeric_threads():
+        yield
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The MAP fit and its evidence against finite differences, scipy, simulation and numerical integration."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,20 @@ def test_precision_is_the_negative_hessian_without_flips(simulate, truth):
     theta = np.array([0.3, -0.8, 1.1, 0.2, -0.4])
     hessian = numerical_gradient(lambda at: objective.gradient_and_precision(at)[0], theta)
     assert objective.gradient_and_precision(theta)[1] == pytest.approx(-hessian, abs=1e-5)
+
+
+@pytest.mark.parametrize("flip_rate", [0.0, 0.3])
+def test_observed_precision_is_the_negative_hessian_with_flips_too(simulate, truth, flip_rate):
+    objective = Objective(simulate(truth, 50, 2), PRIOR, flip_rate)
+    theta = np.array([0.3, -0.8, 1.1, 0.2, -0.4])
+    hessian = numerical_gradient(lambda at: objective.gradient_and_precision(at)[0], theta)
+    assert objective.gradient_and_precision(theta, observed=True)[1] == pytest.approx(-hessian, abs=1e-5)
+
+
+def test_many_flips_under_a_weak_prior_converge_fast(simulate, truth):
+    weights = np.random.default_rng(0).normal(size=20)
+    fit = fit_head(simulate(replace(truth, weights=weights, flip_rate=0.35), 200, 1), np.full(20, 1e-2), 0.35)
+    assert fit.steps < 40
 
 
 @pytest.mark.parametrize("flip_rate", [0.0, 0.15])
