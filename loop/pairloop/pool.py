@@ -2,12 +2,13 @@
 
 Row numbers follow the order of import, so they are the same in every run. Pairs are two int32 row numbers; the
 n(n−1)/2 pairs of a prompt exist only as such, and when there are more than ``cap`` of them a uniform sample is drawn
-by unranking, without listing the rest.
+by unranking, without listing the rest. The arrays are read-only: plugins see them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from pairloop.posterior import IntArray
 from pairloop.protocols import BoolArray
 from pairloop.records import Pair, Prompt, ResponseView, Split
 from pairloop.store import Store
+
+A = TypeVar("A", bound=NDArray[Any])
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Pool:
         holdout: (R,) True on the holdout side; ``excluded``: (R,) True where the prompt left the campaign.
         blocks: start and end row lists of prompts with all pairs; see `candidates`.
         listed: (M, 2) rows of pairs that have a database row; ``fresh``: (M,) True where a policy brought the pair.
+        listed_only: (P,) True where only pairs with a database row may be asked.
     """
 
     responses: tuple[ResponseView, ...]
@@ -63,50 +67,55 @@ class Pool:
         high = np.maximum(pairs[:, 0], pairs[:, 1]).astype(np.int64)
         return low * len(self.responses) + high
 
-    def candidates(self, side: Split, *, without: IntArray, cap: int, rng: np.random.Generator) -> IntArray:
-        """(N, 2) rows of the pairs of one side that may be asked, N ≤ cap; uniform sample when there are more.
+    def candidates(
+        self, side: Split, *, without: IntArray, cap: int, rng: np.random.Generator, only: IntArray | None = None
+    ) -> IntArray:
+        """(N, 2) rows of the pairs of one side that may be asked, N ≤ cap; a uniform sample when there are more.
 
-        ``without``: (M, 2) rows of pairs that were asked already.
+        ``without``: (M, 2) rows of pairs that were asked already. ``only``: (K, 2) rows of the pairs in question, where
+        not all are.
         """
         usable = ~self.excluded & (self.holdout if side is Split.HOLDOUT else ~self.holdout)
-        listed = self.listed[usable[self.listed[:, 0]]] if len(self.listed) else self.listed
-        blocks = [block for block in self.all_pairs if usable[block[0]]]
-        implied = _implied_pairs(blocks, max(cap - len(listed), 0) + len(without), rng)
-        found = np.concatenate([listed, implied]) if len(implied) else listed
-        codes = self.code(found)
-        _, first = np.unique(codes, return_index=True)
-        first = first[~np.isin(codes[first], self.code(without))] if len(without) else first
-        found = found[np.sort(first)]
+        if only is None:
+            listed = self.listed[self.listed_only[self.prompt[self.listed[:, 0]]]]  # the others are implied
+            blocks = [block for block in self.all_pairs if usable[block[0]]]
+        else:
+            listed, blocks = only, []
+        found = _uniform(listed[usable[listed[:, 0]]], blocks, cap + len(without), rng)
+        found = found[~np.isin(self.code(found), self.code(without))]
         if len(found) > cap:
             found = found[np.sort(rng.choice(len(found), cap, replace=False))]
         return found.astype(np.int32)
 
 
-def _implied_pairs(blocks: list[IntArray], cap: int, rng: np.random.Generator) -> IntArray:
-    """All pairs within each block, or ``cap`` of them drawn uniformly without replacement."""
+def _uniform(listed: IntArray, blocks: list[IntArray], n: int, rng: np.random.Generator) -> IntArray:
+    """The listed pairs and all pairs within each block, or ``n`` of them drawn uniformly without replacement."""
     sizes = np.array([len(block) for block in blocks], dtype=np.int64)
-    counts = sizes * (sizes - 1) // 2
-    total = int(counts.sum())
-    if total == 0:
-        return np.empty((0, 2), dtype=np.int32)
-    if total <= cap:
-        parts = []
-        for block in blocks:
-            i, j = np.triu_indices(len(block), k=1)
-            parts.append(np.stack([block[i], block[j]], axis=1))
-        return np.concatenate(parts).astype(np.int32)
-    ends = np.cumsum(counts)
-    ranks = np.sort(rng.choice(total, cap, replace=False))
+    ends = np.cumsum(sizes * (sizes - 1) // 2)
+    implied = int(ends[-1]) if len(ends) else 0
+    total = len(listed) + implied
+    if total <= n:
+        parts = [block[np.stack(np.triu_indices(len(block), k=1), axis=1)] for block in blocks]
+        return np.concatenate([listed, *parts])
+    ranks = np.sort(rng.choice(total, n, replace=False))
+    drawn = listed[ranks[ranks < len(listed)]]
+    return np.concatenate([drawn, _unranked(blocks, ends, ranks[ranks >= len(listed)] - len(listed))])
+
+
+def _unranked(blocks: list[IntArray], ends: NDArray[np.int64], ranks: NDArray[np.int64]) -> IntArray:
+    """The pairs with these sorted ranks in the list of all pairs of all blocks; ``ends``: cumulated sizes."""
     which = np.searchsorted(ends, ranks, side="right")
-    within = ranks - (ends[which] - counts[which])
+    starts = np.concatenate([[0], ends[:-1]])
+    within = ranks - starts[which]
     # Unrank k = j(j−1)/2 + i with i < j.
     j = np.floor((1.0 + np.sqrt(1.0 + 8.0 * within)) / 2.0).astype(np.int64)
     j -= (j * (j - 1) // 2) > within
     i = within - j * (j - 1) // 2
-    out = np.empty((cap, 2), dtype=np.int32)
+    out = np.empty((len(ranks), 2), dtype=np.int32)
+    edges = np.searchsorted(which, np.arange(len(blocks) + 1))
     for number in np.unique(which):
-        mask = which == number
-        out[mask, 0], out[mask, 1] = blocks[number][i[mask]], blocks[number][j[mask]]
+        rows = slice(edges[number], edges[number + 1])
+        out[rows, 0], out[rows, 1] = blocks[number][i[rows]], blocks[number][j[rows]]
     return out
 
 
@@ -138,12 +147,18 @@ def load_pool(store: Store) -> Pool:
     return Pool(
         responses=responses,
         prompts=by_id,
-        prompt=prompt_of,
-        group=np.array([group_number[r.group] for r in responses], dtype=np.int32),
-        holdout=held[prompt_of] if responses else np.zeros(0, dtype=bool),
-        excluded=excluded[prompt_of] if responses else np.zeros(0, dtype=bool),
+        prompt=read_only(prompt_of),
+        group=read_only(np.array([group_number[r.group] for r in responses], dtype=np.int32)),
+        holdout=read_only(held[prompt_of] if responses else np.zeros(0, dtype=bool)),
+        excluded=read_only(excluded[prompt_of] if responses else np.zeros(0, dtype=bool)),
         all_pairs=blocks,
-        listed=listed,
-        fresh=np.array([fresh is not None for _, fresh in pairs], dtype=bool),
-        listed_only=~open_pairing,
+        listed=read_only(listed),
+        fresh=read_only(np.array([fresh is not None for _, fresh in pairs], dtype=bool)),
+        listed_only=read_only(~open_pairing),
     )
+
+
+def read_only(array: A) -> A:
+    """The same array; writing to it raises from now on."""
+    array.flags.writeable = False
+    return array

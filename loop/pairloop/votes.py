@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairloop.pool import Pool
+from pairloop.pool import Pool, read_only
 from pairloop.posterior import IntArray
 from pairloop.protocols import TrainingData
 from pairloop.records import Arm, Choice, Vote
@@ -40,10 +40,10 @@ def training_data(pool: Pool, votes: Sequence[Vote]) -> TrainingData:
     return TrainingData(
         responses=pool.responses,
         trainable=pool.trainable,
-        left=left,
-        right=right,
-        outcome=np.array([_OUTCOME[vote.choice] for vote in votes], dtype=np.int8),
-        annotator=np.array([number[vote.annotator] for vote in votes], dtype=np.int32),
+        left=read_only(left),
+        right=read_only(right),
+        outcome=read_only(np.array([_OUTCOME[vote.choice] for vote in votes], dtype=np.int8)),
+        annotator=read_only(np.array([number[vote.annotator] for vote in votes], dtype=np.int32)),
         annotators=annotators,
         weight=np.ones(len(votes)),
         group=pool.group[left] if len(votes) else np.zeros(0, dtype=np.int32),

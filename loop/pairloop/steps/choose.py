@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pairloop.kit.seeds import generator
-from pairloop.pool import Pool
+from pairloop.pool import Pool, read_only
 from pairloop.posterior import IntArray, PreferencePosterior
 from pairloop.protocols import BatchStrategy, SelectionContext
 from pairloop.records import Arm, Split
@@ -35,7 +35,7 @@ class Chooser:
         self._pool = pool
         self._posterior = posterior
         self._asked, self._pending, self._again = _history(ctx, pool)
-        self._recorded = _recorded_codes(ctx, pool)
+        self._recorded = _recorded_pairs(ctx, pool)
 
     def choose(self, n: int) -> list[Pick]:
         """About ``n`` picks, in an order that tells annotators nothing about the arms."""
@@ -56,10 +56,12 @@ class Chooser:
     def _candidates(self, side: Split, taken: Sequence[tuple[int, int]], purpose: str) -> IntArray:
         without = np.concatenate([self._asked, np.array(taken, dtype=np.int32).reshape(-1, 2)])
         rng = generator(self._ctx.config.campaign.seed, self._number, "candidates", purpose)
-        found = self._pool.candidates(side, without=without, cap=self._ctx.config.selection.candidates, rng=rng)
-        if self._recorded is not None:
-            found = found[np.isin(self._pool.code(found), self._recorded)]
-        return found
+        only = self._recorded
+        if purpose == Arm.FRESH:
+            fresh = self._pool.listed[self._pool.fresh]
+            only = fresh if only is None else fresh[np.isin(self._pool.code(fresh), self._pool.code(only))]
+        cap = self._ctx.config.selection.candidates
+        return read_only(self._pool.candidates(side, without=without, cap=cap, rng=rng, only=only))
 
     def _uniform(self, side: Split, arm: Arm, n: int) -> list[Pick]:
         """``n`` pairs drawn uniformly from one side, whatever the model thinks of them."""
@@ -75,9 +77,6 @@ class Chooser:
         if n <= 0:
             return []
         found = self._candidates(Split.TRAIN, taken, arm.value)
-        if arm is Arm.FRESH:
-            fresh = self._pool.code(self._pool.listed[self._pool.fresh])
-            found = found[np.isin(self._pool.code(found), fresh)]
         if len(found) == 0:
             return []
         config = self._ctx.config
@@ -87,8 +86,8 @@ class Chooser:
             candidates=found,
             prompt=self._pool.prompt,
             group=self._pool.group,
-            pending=np.concatenate([self._pending, np.array(taken, dtype=np.int32).reshape(-1, 2)]),
-            cost=np.full(len(found), config.budget.cost_per_vote or 1.0),
+            pending=read_only(np.concatenate([self._pending, np.array(taken, dtype=np.int32).reshape(-1, 2)])),
+            cost=read_only(np.full(len(found), config.budget.cost_per_vote or 1.0)),
             per_prompt=max(-(-n // prompts), 1),
             seed=self._ctx.seed(self._number, "strategy", arm.value),
         )
@@ -133,10 +132,10 @@ def _rows(pairs: list[tuple[int, int]]) -> IntArray:
     return np.array(pairs, dtype=np.int32).reshape(-1, 2)
 
 
-def _recorded_codes(ctx: StepContext, pool: Pool) -> IntArray | None:
-    """Codes of pairs that a replay backend can answer; None when any pair can be asked."""
+def _recorded_pairs(ctx: StepContext, pool: Pool) -> IntArray | None:
+    """Rows of the pairs that a replay backend can answer; None when any pair can be asked."""
     if not ctx.parts.backend.capabilities.only_recorded:
         return None
     counts = ctx.store.pool.recorded_counts()
     rows = [(pool.row_of[p.first], pool.row_of[p.second]) for p, _ in ctx.store.pool.pairs() if counts.get(p.id)]
-    return pool.code(_rows(rows))
+    return _rows(rows)
