@@ -201,6 +201,8 @@ class Campaign:
         latest = self.store.rounds.latest()
         if latest is None:
             raise IllegalTransition("there is no round to reopen")
+        if latest.state not in (RoundState.TRAINING, RoundState.CLOSED):  # from PUBLISHING it would skip the push
+            raise IllegalTransition(f"round {latest.number} is {latest.state} and cannot be reopened")
         with self.store.transaction():
             self.store.rounds.move(latest, RoundState.COLLECTING, "reopened")
             self.store.events.add("round_reopened", latest.number)
