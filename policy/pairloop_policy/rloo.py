@@ -22,6 +22,7 @@ from pairloop.kit.seeds import derive_seed, generator
 from pairloop.protocols import Generated, PolicyJob, PolicyPrompt, PolicyResult, Progress, Scorer
 from pairloop.records import ResponseView
 from pairloop_policy import checkpoints, models
+from pairloop_policy.delivery import reason, summary
 from pairloop_policy.forward import collate, response_log_probs
 from pairloop_policy.generate import generate
 from pairloop_policy.models import Policy
@@ -209,11 +210,12 @@ class _Tuning:
         if at_reference.spread <= 1e-9 * max(1.0, abs(at_reference.reward)):
             self.state.stopped = "nothing was tuned: the reward is the same for all responses of the reference"
             self.state.scale = 1.0
-        self.state.metrics.append({"step": 0.0, **self.probe()})
+        known = at_reference if self.job.policy == self.job.reference else None
+        self.state.metrics.append({"step": 0.0, **self.probe(known)})
 
-    def probe(self) -> dict[str, float]:
+    def probe(self, known: Probe | None = None) -> dict[str, float]:
         """Look at the probe prompts; keep this policy if it is the best so far within the KL budget."""
-        seen = self.look(self.policy, "probe")
+        seen = known or self.look(self.policy, "probe")
         first = self.state.best is None
         if first or (seen.kl <= self.job.kl_budget and seen.reward > self.state.best_reward):
             self.state.keep(seen.reward, self.parameters)
@@ -236,33 +238,13 @@ class _Tuning:
         target = self.job.folder / "policy"
         with models.staged(target) as into:
             models.write(self.policy.model, self.policy.tokenizer, into)
-        return PolicyResult(target, self.state.metrics, self.reason(), self.summary(before, after))
-
-    def summary(self, before: Probe, after: Probe) -> dict[str, float]:
-        """Numbers before and after, on fresh samples of the probe prompts, by the conservative reward."""
-        numbers = {
-            "steps": float(self.state.step),
-            "kept_step": float(self.state.best_step),
-            "probe_prompts": float(len(self.probes)),
-            "probe_samples": float(self.options.probe_samples),
-            "probe_is_training": float(not self.job.probe),
-            "reward_scale": self.state.scale,
-            "trained_parameters": float(sum(p.numel() for p in self.parameters.values())),
-            "truncated_prompts": sum(row.get("truncated_prompts", 0.0) for row in self.state.metrics),
-        }
-        for name in ("reward", "std", "kl", "length", "unfinished"):
-            numbers[f"probe_{name}_before"] = getattr(before, name)
-            numbers[f"probe_{name}_after"] = getattr(after, name)
-        return numbers
-
-    def reason(self) -> str:
-        """Why it ended, which step was kept and by what."""
-        what = "training prompts, as there are no probe prompts" if not self.job.probe else "probe prompts"
-        said = (
-            f"{self.state.stopped}; kept step {self.state.best_step}, the best mean − {self.job.conservatism:g}·std of "
-            f"the reward model on {len(self.probes)} {what}"
+        trained = sum(parameter.numel() for parameter in self.parameters.values())
+        return PolicyResult(
+            target,
+            self.state.metrics,
+            reason(self.state, self.job, len(self.probes)),
+            summary(self.state, self.job, self.options, trained, len(self.probes), before, after),
         )
-        return said + (f"; damaged checkpoints were passed over: {self.state.damaged}" if self.state.damaged else "")
 
     # ---------------------------------------------------------------------------------------- checkpoints
 

@@ -18,7 +18,7 @@ from pairloop_policy.checkpoints import hash_folder  # noqa: E402
 from pairloop_policy.rloo import RLOO  # noqa: E402
 
 SCRIPT = Path(__file__).with_name("policy_toys.py")
-FIRST_STEP = 4  # calls of the scorer before step 1: fingerprint, reference, start
+FIRST_STEP = 3  # the call of the scorer at step 1, after those for the fingerprint and the reference
 
 
 def tune(folder, initial):

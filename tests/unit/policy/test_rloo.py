@@ -71,8 +71,17 @@ def test_same_seed_same_numbers_to_the_bit(tuned, initial, tmp_path):
     assert other.metrics[1] != first.metrics[1]
 
 
+class Rising(WordScorer):
+    """Pays more at every call, so the last step is the one that is kept."""
+
+    def score(self, responses):
+        mean, std = super().score(responses)
+        return mean + 10 * self.calls, std
+
+
 def test_only_the_last_layers_train(initial, tmp_path):
-    result = tune(toy_job(tmp_path / "job", initial), steps=4, train_layers=1)
+    result = tune(toy_job(tmp_path / "job", initial), Rising(), steps=4, train_layers=1)
+    assert result.summary["kept_step"] == 4
     before, after = weights(initial), weights(result.checkpoint)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
