@@ -65,7 +65,7 @@ def _policy(facts: Facts) -> str:
     said = {
         1: "annotators prefer",
         -1: "annotators do not prefer",
-        0: "it cannot be told yet whether annotators prefer",
+        0: "it is open whether annotators prefer",
     }
     return f"{said[side_of(duel.share, 0.5)]} the tuned policy's responses to the initial ones"
 

@@ -77,7 +77,7 @@ CASES = {
     "await an answer": lambda f: {"rounds": (replace(f.rounds[0], open=3),)},
     "left the campaign": lambda f: {"supply": replace(f.supply, excluded=(("rated too low", 2),))},
     "Votes: 10 of 410 left": lambda f: {"spent": (Spent("votes", "votes", 400, 0, 410),)},
-    "left to ask": lambda f: {"supply": replace(f.supply, pairs=420)},
+    "left to ask": lambda f: {"supply": replace(f.supply, pairs=100)},
     "Every holdout pair": lambda f: {"supply": replace(f.supply, holdout_asked=900)},
     "ran into its KL budget": lambda f: {
         "tunings": (replace(TUNING, stop_reason="stopped at step 3 by the KL budget"),)

@@ -165,3 +165,26 @@ def test_importing_the_report_loads_nothing_heavy():
     code = "import sys, pairloop.report; print([m for m in ('numpy', 'matplotlib', 'jinja2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def _palettes(html):
+    """Colours by variable, of the light and the dark scheme."""
+    found = [
+        dict(re.findall(r"--([\w]+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{(.*?)\}", html, re.S)
+    ]
+    return found[0], {**found[0], **found[1]}
+
+
+def _luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_and_marks_stand_out_from_the_paper(full, scheme):
+    colours = _palettes(full[1])[scheme]
+    for name in ("ink", "muted", "link", "act", "look", "note", "s1", "s2", "s3", "s4", "s5"):
+        for ground in ("paper", "panel"):
+            one, other = sorted((_luminance(colours[name]), _luminance(colours[ground])))
+            assert (other + 0.05) / (one + 0.05) >= 4.5, (name, ground)
