@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pairloop.errors import Diverged, ModelError
+from pairloop.errors import CorruptionDetected, Diverged, ModelError
 from pairloop.evaluation import compare_arms, measure
 from pairloop.gate import tuning_reason
 from pairloop.kit.failpoints import failpoint
@@ -120,14 +120,23 @@ def _check_no_leak(pool: Pool, train: Sequence[Vote]) -> None:
 
 
 def _predictions(ctx: StepContext, pool: Pool, votes: Sequence[Vote]) -> tuple[str, list[tuple[int, float]]] | None:
-    """What the current model says about votes that it has not seen (prequential)."""
-    loaded = ctx.current_model()
+    """What the current model says about votes that it has not seen (prequential).
+
+    A damaged model has nothing to say, and must not stand in the way of the fit that replaces it.
+    """
+    row = ctx.store.models.current("reward")
+    unseen = [vote for vote in votes if row is not None and vote.seq > row.last_seq and vote.choice.is_decisive]
+    if row is None or row.artifact is None or not unseen:
+        return None
+    try:
+        loaded = ctx.current_model()
+    except CorruptionDetected as error:
+        with ctx.store.transaction():
+            ctx.store.events.add("model_damaged", row.round, artifact=row.artifact, problem=error.message)
+        return None
     if loaded is None:
         return None
-    row, model = loaded
-    unseen = [vote for vote in votes if vote.seq > row.last_seq and vote.choice.is_decisive]
-    if not unseen or row.artifact is None:
-        return None
+    model = loaded[1]
     with calling("reward model", ctx.config.reward.model):
         posterior = checked_posterior(model.posterior(pool.responses), len(pool.responses))
     p_left = posterior.probability(measured(pool, unseen).pairs)
