@@ -32,6 +32,12 @@ def run_plan(plan: Plan, out: Path, progress: Progress) -> dict[str, list[Point]
     return {cell.label: found[cell.label] for cell, _ in wanted}
 
 
+def pending(plan: Plan, out: Path) -> list[tuple[str, bool]]:
+    """(label, finished) of every cell; nothing is run."""
+    stamps = {arm.name: _stamp(arm.path) for arm in plan.data}
+    return [(cell.label, _file(out, cell, stamps[cell.data.name]).is_file()) for cell in cells(plan)]
+
+
 def _file(out: Path, cell: Cell, stamp: str) -> Path:
     return results.result_file(out, cell, cell.fingerprint({**results.versions(), "data": stamp}))
 

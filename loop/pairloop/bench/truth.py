@@ -42,7 +42,7 @@ def truth_of(store: Store, pool: Pool, arm: DataArm, gold: GoldScorer | None, se
     scores = np.full(len(pool.responses), np.nan)
     if arm.truth == "gold":
         if gold is None:
-            raise DataError(f"data {arm.name!r}: truth = \"gold\" needs annotators with a gold scorer")
+            raise DataError(f'data {arm.name!r}: truth = "gold" needs annotators with a gold scorer')
         pairs, outcome = _by_gold(pool, gold, scores, arm.measured_pairs, seed)
     else:
         pairs, outcome = _by_votes(store, pool, arm)
@@ -76,9 +76,7 @@ def _by_votes(store: Store, pool: Pool, arm: DataArm) -> tuple[IntArray, IntArra
     return table[:, :2], table[:, 2].astype(np.int8)
 
 
-def _by_gold(
-    pool: Pool, gold: GoldScorer, scores: FloatArray, most: int, seed: int
-) -> tuple[IntArray, IntArray]:
+def _by_gold(pool: Pool, gold: GoldScorer, scores: FloatArray, most: int, seed: int) -> tuple[IntArray, IntArray]:
     """Gold preferences of held-out pairs; exact ties are left out."""
     empty = np.empty((0, 2), dtype=np.int32)
     pairs = pool.candidates(Split.HOLDOUT, without=empty, cap=most, rng=generator(seed, "bench", "truth"))

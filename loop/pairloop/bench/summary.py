@@ -1,0 +1,235 @@
+"""From points to numbers with intervals: curves, area under the curve, votes to target, paired differences.
+
+Seeds are paired and groups are few: thirty seeds over twelve debates are not thirty samples. Every interval therefore
+comes from one bootstrap that draws seeds *and* held-out groups with replacement, the same draw for all strategies
+(Efron & Tibshirani 1993; two-way clustering after Cameron, Gelbach & Miller 2011).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pairloop.bench.cell import Point
+from pairloop.bench.plan import Plan
+from pairloop.posterior import FloatArray
+
+MEANS = ("accuracy", "log_loss", "log_loss_raw", "brier")
+_SUM = {"accuracy": "hits", "log_loss": "log_loss", "log_loss_raw": "log_loss_raw", "brier": "brier"}
+PLAIN = ("ece", "spearman", "best_of_n", "seconds", "cost")
+LOWER_IS_BETTER = frozenset({"log_loss", "log_loss_raw", "brier", "ece", "seconds", "cost"})
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number with its 95 % bootstrap interval (None where nothing can be drawn)."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSummary:
+    """One strategy on one data × annotators × model.
+
+    Attributes:
+        votes: (T,) mean votes at each round; curves: metric → T intervals.
+        area: normalised area under the accuracy curve (mean accuracy over the votes spent).
+        votes_to_target: votes until the mean accuracy curve reaches the target; None if it never does.
+        against: metric or "area" → difference to the baseline arm (this − baseline), paired.
+        saved: share of the baseline's votes-to-target that this arm saves; None where one never reaches it.
+    """
+
+    name: str
+    seeds: int
+    votes: tuple[float, ...]
+    curves: Mapping[str, tuple[Interval, ...]]
+    area: Interval
+    votes_to_target: Interval | None
+    against: Mapping[str, Interval] = field(default_factory=dict)
+    saved: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """All strategies on one data × annotators × model."""
+
+    data: str
+    annotators: str
+    model: str
+    baseline: str
+    target: float
+    groups: int
+    arms: tuple[ArmSummary, ...]
+
+
+def summarise(plan: Plan, results: Mapping[str, Sequence[Point]]) -> list[Block]:
+    """Every block of the plan."""
+    return [
+        _block(plan, data.name, annotators.name, model.name, results)
+        for data in plan.data
+        for annotators in plan.annotators
+        for model in plan.models
+    ]
+
+
+class _Table:
+    """The sums of one arm as arrays: (S seeds, T rounds, G groups) for each column."""
+
+    def __init__(self, runs: Sequence[Sequence[Point]], groups: Sequence[str]) -> None:
+        rounds = min(len(run) for run in runs)
+        self.votes = np.array([[p.votes for p in run[:rounds]] for run in runs], dtype=float)
+        shape = (len(runs), rounds, len(groups))
+        self.sums = {name: np.zeros(shape) for name in ("n", *dict.fromkeys(_SUM.values()))}
+        number = {group: i for i, group in enumerate(groups)}
+        for s, run in enumerate(runs):
+            for t, point in enumerate(run[:rounds]):
+                for group, columns in point.groups.items():
+                    for name, array in self.sums.items():
+                        array[s, t, number[group]] = columns[name]
+        self.plain = {
+            name: np.array([[_number(getattr(p, name)) for p in run[:rounds]] for run in runs]) for name in PLAIN
+        }
+
+    def curve(self, metric: str, seeds: FloatArray, groups: FloatArray) -> FloatArray:
+        """(T,) the metric under seed weights (S,) and group weights (G,): the mean over seeds of each seed's ratio."""
+        if metric in self.plain:
+            values = self.plain[metric]
+            return np.asarray((seeds[:, None] * values).sum(axis=0) / seeds.sum())
+        top = self.sums[_SUM[metric]] @ groups
+        bottom = self.sums["n"] @ groups
+        present = bottom[:, 0] > 0  # a draw may leave a seed without any of its held-out groups
+        weights = seeds * present
+        if not weights.sum():
+            return np.full(top.shape[1], np.nan)
+        ratio = top / np.where(bottom > 0, bottom, 1.0)
+        return np.asarray((weights[:, None] * ratio).sum(axis=0) / weights.sum())
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)
+
+
+def _block(plan: Plan, data: str, annotators: str, model: str, results: Mapping[str, Sequence[Point]]) -> Block:
+    seeds = range(plan.bench.first_seed, plan.bench.first_seed + plan.bench.seeds)
+    runs = {
+        arm.name: [results[f"{data}/{annotators}/{model}/{arm.name}/{seed}"] for seed in seeds]
+        for arm in plan.strategies
+    }
+    groups = sorted({g for arm in runs.values() for run in arm for point in run for g in point.groups}, key=int)
+    tables = {name: _Table(arm, groups) for name, arm in runs.items()}
+    base = tables[plan.baseline]
+    ones_s, ones_g = np.ones(len(seeds)), np.ones(len(groups))
+    target = plan.bench.target_accuracy or float(base.curve("accuracy", ones_s, ones_g)[-1])
+    draws = _draws(len(seeds), len(groups), plan.bench.bootstrap)
+    arms = tuple(_arm(name, table, base, draws, target) for name, table in tables.items())
+    return Block(data, annotators, model, plan.baseline, target, len(groups), arms)
+
+
+def _draws(seeds: int, groups: int, n: int) -> list[tuple[FloatArray, FloatArray]]:
+    """Multinomial weights of seeds and groups; the first draw is the data itself."""
+    rng = np.random.default_rng(12345)
+    out: list[tuple[FloatArray, FloatArray]] = [(np.ones(seeds), np.ones(groups))]
+    for _ in range(n):
+        s = rng.multinomial(seeds, np.full(seeds, 1 / seeds)).astype(float)
+        g = rng.multinomial(groups, np.full(groups, 1 / groups)).astype(float)
+        out.append((s, g))
+    return out
+
+
+def _arm(
+    name: str, table: _Table, base: _Table, draws: Sequence[tuple[FloatArray, FloatArray]], target: float
+) -> ArmSummary:
+    names = (*MEANS, *PLAIN)
+    mine = {m: np.array([table.curve(m, s, g) for s, g in draws]) for m in names}
+    theirs = {m: np.array([base.curve(m, s, g) for s, g in draws]) for m in names}
+    votes, base_votes = table.votes.mean(axis=0), base.votes.mean(axis=0)
+    area, base_area = _area(votes, mine["accuracy"]), _area(base_votes, theirs["accuracy"])
+    reach = np.array([_votes_to(votes, curve, target) for curve in mine["accuracy"]])
+    base_reach = np.array([_votes_to(base_votes, curve, target) for curve in theirs["accuracy"]])
+    against: dict[str, Interval] = {}
+    if table is not base:
+        last = {m: (mine[m][:, -1] - theirs[m][:, -1]) for m in names}
+        against = {m: _interval(values) for m, values in last.items() if np.isfinite(values[0])}
+        against["area"] = _interval(area - base_area)
+    return ArmSummary(
+        name=name,
+        seeds=len(table.votes),
+        votes=tuple(votes),
+        curves={m: tuple(_interval(c) for c in mine[m].T) for m in names if np.isfinite(mine[m][0]).all()},
+        area=_interval(area),
+        votes_to_target=_interval(reach) if np.isfinite(reach[0]) else None,
+        against=against,
+        saved=_saved(reach, base_reach),
+    )
+
+
+def _saved(reach: FloatArray, base: FloatArray) -> Interval | None:
+    """Share of the baseline's votes that this arm saves; draws in which neither gets to the target say nothing."""
+    if not (np.isfinite(reach[0]) and np.isfinite(base[0])):
+        return None
+    with np.errstate(invalid="ignore"):
+        return _interval(1.0 - reach / base)
+
+
+def _area(votes: FloatArray, curves: FloatArray) -> FloatArray:
+    """Mean height of each curve over the votes, by trapezoids; a single point is its own mean."""
+    if curves.shape[1] == 1:
+        return np.asarray(curves[:, 0])
+    return np.asarray(np.trapezoid(curves, votes, axis=1) / (votes[-1] - votes[0]))
+
+
+def _votes_to(votes: FloatArray, curve: FloatArray, target: float) -> float:
+    """First crossing of the target, linearly between rounds; infinity if the curve never gets there."""
+    above = np.flatnonzero(curve >= target - 1e-12)
+    if len(above) == 0:
+        return float("inf")
+    t = int(above[0])
+    if t == 0:
+        return float(votes[0])
+    rise = curve[t] - curve[t - 1]
+    share = (target - curve[t - 1]) / rise if rise > 0 else 1.0
+    return float(votes[t - 1] + share * (votes[t] - votes[t - 1]))
+
+
+def _interval(values: FloatArray) -> Interval:
+    """First value with the percentile interval of the others; infinite draws count as they are."""
+    drawn = values[1:]
+    drawn = drawn[~np.isnan(drawn)]
+    if len(drawn) == 0:
+        return Interval(float(values[0]), None, None)
+    tail = 100 * (1 - LEVEL) / 2
+    low, high = np.percentile(drawn, [tail, 100 - tail], method="nearest")
+    return Interval(float(values[0]), _finite(low), _finite(high))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def block_json(block: Block) -> dict[str, Any]:
+    """A block as JSON values."""
+    return {
+        **{name: getattr(block, name) for name in ("data", "annotators", "model", "baseline", "target", "groups")},
+        "arms": [_arm_json(arm) for arm in block.arms],
+    }
+
+
+def _arm_json(arm: ArmSummary) -> dict[str, Any]:
+    return {
+        "name": arm.name,
+        "seeds": arm.seeds,
+        "votes": list(arm.votes),
+        "curves": {m: [_interval_json(i) for i in curve] for m, curve in arm.curves.items()},
+        "area": _interval_json(arm.area),
+        "votes_to_target": None if arm.votes_to_target is None else _interval_json(arm.votes_to_target),
+        "against": {m: _interval_json(i) for m, i in arm.against.items()},
+        "saved": None if arm.saved is None else _interval_json(arm.saved),
+    }
+
+
+def _interval_json(interval: Interval) -> dict[str, float | None]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
