@@ -74,7 +74,11 @@ def configuration(rounds: int, seed: int, *, policy: bool) -> str:
         {
             "campaign": {"name": "demo", "seed": seed},
             "data": {"source": "demo"},
-            "backend": {"kind": "simulated", "gold": "demo", "options": {"teacher": "crowd"}},
+            "backend": {
+                "kind": "simulated",
+                "gold": "demo",
+                "options": {"teacher": "crowd", "prompt_rating_key": "bad_prompt"},
+            },
             "round": {"size": 100, "max_rounds": rounds},
             "holdout": {"share": 0.2},
             "budget": {"cost_per_vote": 0.1},
