@@ -50,8 +50,8 @@ ARMS: dict[str, Callable[[], BatchStrategy]] = {
     "entropy": lambda: from_acquisition(entropy),
     "bald": lambda: from_acquisition(bald),
     "logdet": LogdetStrategy,
-    "  no cold bound": lambda: LogdetStrategy(LogdetOptions(cold_leverage=1.0)),
-    "  bound always": lambda: LogdetStrategy(LogdetOptions(leverage=0.5)),
+    "  cold bound": lambda: LogdetStrategy(LogdetOptions(cold_leverage=0.5)),
+    "  bound always": lambda: LogdetStrategy(LogdetOptions(cold_leverage=0.5, leverage=0.5)),
     "  mean margin": lambda: LogdetStrategy(LogdetOptions(nodes=0)),
 }
 

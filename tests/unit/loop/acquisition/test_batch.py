@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pairloop.acquisition import from_acquisition
+from pairloop.acquisition.keys import pair_keys, uniforms
 from pairloop.errors import ContractViolation, UsageError
 from pairloop.testing.fakes import fake_context
 
@@ -104,3 +105,21 @@ def test_contexts_that_cannot_be_meant_are_refused(change, said):
         from_acquisition(table(np.ones(30))).select(replace(context_of(), **change), 3)
     with pytest.raises(UsageError, match="-1"):
         from_acquisition(table(np.ones(30))).select(context_of(), -1)
+
+
+def test_the_cap_may_pass_over_far_more_pairs_than_are_asked_for():
+    context = fake_context(4, 6, pending=0, per_prompt=1)
+    context = replace(context, cost=np.ones(len(context.candidates)))
+    prompts = context.prompt[context.candidates[:, 0]]
+    chosen = from_acquisition(table(10.0 - prompts + np.linspace(0, 0.5, 60))).select(context, 3)
+    assert prompts[chosen.picks].tolist() == [0, 1, 2]
+
+
+def test_keys_belong_to_unordered_pairs_and_seeds():
+    pairs = np.stack(np.triu_indices(200, 1), axis=1)
+    keys = pair_keys(pairs, 7)
+    assert len(np.unique(keys)) == len(pairs)
+    assert np.array_equal(keys, pair_keys(pairs[:, ::-1], 7))
+    assert not np.any(keys == pair_keys(pairs, 8))
+    counts = np.histogram(uniforms(keys), bins=20, range=(0, 1))[0]
+    assert np.abs(counts - len(pairs) / 20).max() < 4.5 * np.sqrt(len(pairs) / 20)

@@ -173,7 +173,7 @@ def outlying(fitted):
     return replace(context, posterior=posterior, cost=np.ones(len(context.candidates))), far
 
 
-def test_the_first_batch_does_not_chase_outliers_unless_told_to():
+def test_bounded_leverage_keeps_the_first_batch_from_chasing_outliers():
     context, far = outlying(fitted=False)
 
     def share(options):
@@ -181,8 +181,9 @@ def test_the_first_batch_does_not_chase_outliers_unless_told_to():
         return far[context.candidates[picks]].any(axis=1).mean()
 
     base = far[context.candidates].any(axis=1).mean()
-    assert share(LogdetOptions(cold_leverage=1.0)) > 0.9
-    assert share(LogdetOptions()) < base + 0.15
+    assert share(LogdetOptions()) > 0.9
+    assert share(LogdetOptions(cold_leverage=0.5)) < base + 0.15
+    assert share(LogdetOptions(leverage=0.5)) > 0.9  # that one is for after the first fit
 
 
 def test_leverage_bounds_the_gain_of_any_first_pick():
