@@ -10,9 +10,10 @@ from markupsafe import Markup
 from pairloop.metrics import Estimate
 from pairloop.records import PromptContent
 from pairloop.report import numbers, plots, visible
-from pairloop.report.advice import advice, verdict
+from pairloop.report.advice import advice
 from pairloop.report.facts import Facts
 from pairloop.report.learning import FEWEST
+from pairloop.report.verdict import verdict
 
 _STEPS = 3  # of tuning; fewer make no curve
 

@@ -6,11 +6,12 @@ import pytest
 
 from pairloop.metrics import Estimate
 from pairloop.records import Choice
-from pairloop.report.advice import advice, verdict
+from pairloop.report.advice import advice
 from pairloop.report.agreement import Agreement
 from pairloop.report.learning import ArmPoint, Calibration, Point
 from pairloop.report.policy import Duel, Tuning
 from pairloop.report.rounds import Arrivals, Spent
+from pairloop.report.verdict import verdict
 
 GOOD = Estimate(0.8, 0.77, 0.83, 900, 60)
 POINT = Point(3, 900, 0.0, GOOD, GOOD, GOOD, GOOD, 0.02, 1.0, (), None)

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from pairloop.kit.ids import make_pair
 from pairloop.metrics import Estimate
 from pairloop.records import Annotation, AnnotatorKind, Arm, Choice, Prelabel, Prompt, Provenance, Response, Split
 from pairloop.report import estimates, learning
@@ -113,13 +114,14 @@ def test_rounds_count_late_votes_where_they_were_asked(toy, pairs):
     with toy.store.transaction():
         got = toy.store.annotations.ingest([new, revised], during=2)
         toy.store.events.add("annotations_received", 2, new=got.new, late=got.late, revised=got.revised, unknown=0)
+    toy.vote(all_pairs[2], "ann", Choice.LEFT, number=2)
     facts = toy.facts()
     first, second = facts.rounds
     assert late.round == first.number == 1
     assert first.by_arm == {"active": 2, "fresh": 0, "random": 0, "holdout": 1}
     assert first.by_choice == {"left": 0, "right": 0, "tie": 2, "both_bad": 0, "skip": 1}
-    assert (first.asked, first.votes, second.votes, first.seconds) == (2, 3, 0, 8.0)
-    assert (facts.arrivals.new, facts.arrivals.late, facts.arrivals.revised) == (3, 2, 1)
+    assert (first.asked, first.votes, second.votes, first.seconds) == (2, 3, 1, 8.0)
+    assert (facts.arrivals.new, facts.arrivals.late, facts.arrivals.revised) == (4, 2, 1)
 
 
 def test_the_supply_counts_implied_and_listed_pairs_of_each_side(toy, pairs):
@@ -130,6 +132,7 @@ def test_the_supply_counts_implied_and_listed_pairs_of_each_side(toy, pairs):
         toy.store.pool.add_prompt(Prompt("p-all", "four responses", "g0"), "all")
         for i in range(4):
             toy.store.pool.add_response(Response(f"r{i}", "p-all", f"text {i}"))
+        toy.store.pool.add_pair(make_pair("p-all", "r0", "r1"))  # asked once, but one of the six all the same
         toy.store.pool.set_excluded({all_pairs[2].prompt_id: "rated 1.0 of 5 by 2"})
     toy.vote(all_pairs[0], "ann", Choice.LEFT)
     supply = toy.facts().supply
@@ -153,6 +156,20 @@ def test_annotators_who_click_without_reading_stand_out_and_honest_ones_do_not(t
         "prefers the left side", "agrees less with the others than they do", "very fast",
     }  # fmt: skip
     assert rows["clicker"].others.value == 0.5
+
+
+def test_one_of_thirty_annotators_may_lean_to_one_side_by_chance(toy, pairs):
+    toy.open()
+    for i, pair in enumerate(pairs(20)):
+        toy.vote(pair, "leans", Choice.LEFT if i % 4 else Choice.RIGHT)  # 15 of 20: alone, that would be remarkable
+    alone = toy.facts().people.rows[0]
+    for i, pair in enumerate(pairs(20)[:5]):
+        for k in range(29):
+            toy.vote(pair, f"w{k}", (Choice.LEFT, Choice.RIGHT)[(i + k) % 2])
+    among_many = next(row for row in toy.facts().people.rows if row.name == "leans")
+    assert alone.remarks == ("prefers the left side",)
+    assert among_many.left == alone.left
+    assert "prefers the left side" not in among_many.remarks
 
 
 def test_thousands_of_annotators_become_thirty_rows_and_a_sum(toy, pairs):
@@ -180,6 +197,8 @@ def test_duels_are_counted_for_the_tuned_policy_and_leave_out_texts_of_both(toy)
     both = toy.pair("q9", "t", "same", models=(tuned, initial))
     toy.pair("q9", "t", "same", models=(initial, initial))
     toy.vote(both, "ann", Choice.LEFT)
+    toy.vote(toy.pair("q7", "t", "shared", models=(tuned, initial)), "ann", Choice.LEFT)
+    toy.pair("q7", "t", "shared", models=(tuned, Provenance(model="human")))
     data = toy.pair("q8", "mine", "theirs", models=(tuned, Provenance(model="human")))
     toy.vote(data, "ann", Choice.SKIP)
     (duel,) = toy.facts().duels

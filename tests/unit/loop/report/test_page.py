@@ -138,6 +138,8 @@ def test_hostile_texts_are_escaped_and_their_invisible_characters_shown(toy):
     toy.vote(pair, "<img src=x onerror=alert(1)>\u202e", Choice.LEFT, kind=AnnotatorKind.HUMAN, reason=HOSTILE)
     toy.model("reward", {"notes": [HOSTILE]}, votes=1)
     toy.model("policy", {"tuner": HOSTILE, "stop_reason": HOSTILE})
+    with toy.store.transaction():
+        toy.store.add_import(HOSTILE, HOSTILE, {}, "<b>at")
     html = toy.page()
     page = Page(html)
     assert not [tag for tag, _ in page.tags if tag in ("script", "img", "b")]
