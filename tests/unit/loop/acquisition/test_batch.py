@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pairloop.acquisition import from_acquisition
-from pairloop.acquisition.keys import pair_keys, uniforms
+from pairloop.acquisition.keys import pair_keys
 from pairloop.errors import ContractViolation, UsageError
 from pairloop.testing.fakes import fake_context
 
@@ -121,5 +121,5 @@ def test_keys_belong_to_unordered_pairs_and_seeds():
     assert len(np.unique(keys)) == len(pairs)
     assert np.array_equal(keys, pair_keys(pairs[:, ::-1], 7))
     assert not np.any(keys == pair_keys(pairs, 8))
-    counts = np.histogram(uniforms(keys), bins=20, range=(0, 1))[0]
+    counts = np.histogram(keys / 2.0**64, bins=20, range=(0, 1))[0]
     assert np.abs(counts - len(pairs) / 20).max() < 4.5 * np.sqrt(len(pairs) / 20)
