@@ -45,6 +45,13 @@ def test_a_kill_changes_nothing(sweeps: Sweeps, name: str) -> None:
     assert visited
 
 
+@pytest.mark.parametrize("hit", [10, 12, 18])
+def test_a_kill_while_the_policy_is_written(sweeps: Sweeps, hit: int) -> None:
+    """What a killed write left in the tuner's folder once became part of the policy."""
+    assert sweeps("plain").reached["atomic.before_rename"] >= 18
+    assert sweeps("plain").problems([("atomic.before_rename", hit)]) == []
+
+
 def test_a_kill_is_a_kill(sweeps: Sweeps) -> None:
     """The sweep would prove nothing if the child finished."""
     assert sweeps("plain").was_killed(("publish.after_send", 1)) == {"outcome": "killed by signal 9"}

@@ -35,6 +35,7 @@ def projection(folder: Path) -> Projection:
             (sha, kind, sorted(p.relative_to(store.artifacts.path(sha)).as_posix() for p in _files(store, sha)))
             for sha, kind in store.artifacts.all()
         ]
+    assert not list(folder.glob(".*")), "temporary files are left"
     found["manifest"] = _manifest(folder / "manifest.json")
     rejected = folder / "rejected.jsonl"
     found["rejected"] = rejected.read_text(encoding="utf-8") if rejected.exists() else ""

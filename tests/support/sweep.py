@@ -50,10 +50,13 @@ class Sweep:
                 answer = self._server.run(place, self.scenario, kill=kill, signal=signal, mutant=self.mutant)
                 if answer["outcome"] in ("error", "died"):
                     return [f"before the kill: {answer}"]
-            answer = self._server.run(place, self.scenario, mutant=self.mutant)
-            return self._compare(place, answer)
+            return self.resumed(place)
         finally:
             shutil.rmtree(place.parent)
+
+    def resumed(self, place: Path) -> list[str]:
+        """Run what is in this folder to its end, and say what differs from the uninterrupted run."""
+        return self._compare(place, self._server.run(place, self.scenario, mutant=self.mutant))
 
     def was_killed(self, kill: Kill, signal: str = "SIGKILL") -> Answer:
         """What a run with this kill answers."""

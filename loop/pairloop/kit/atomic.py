@@ -17,6 +17,9 @@ from pairloop.kit.failpoints import failpoint
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
 
+TEMPORARY = ".*.tmp"
+"""Pattern of the files that `write_atomic` renames; one that is still there was left by a kill."""
+
 
 def is_disk_error(error: OSError) -> bool:
     """True when the disk is full, read-only or failing."""

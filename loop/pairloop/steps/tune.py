@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from shutil import copytree, rmtree
+from shutil import copytree, ignore_patterns, rmtree
 from typing import Any
 
 from pairloop.errors import ContractViolation, ModelError
-from pairloop.kit.atomic import disk_errors
+from pairloop.kit.atomic import TEMPORARY, disk_errors
 from pairloop.kit.canonical import digest
 from pairloop.kit.failpoints import failpoint
 from pairloop.kit.seeds import generator
@@ -138,8 +138,10 @@ def draw_prompts(ctx: StepContext, pool: Pool, n: int, number: int, purpose: str
 
 
 def _copier(source: Path) -> Any:
+    """Copies all but what a kill in the middle of `write_atomic` left: it is no part of the policy."""
+
     def copy(folder: Path) -> None:
-        copytree(source, folder, dirs_exist_ok=True)
+        copytree(source, folder, dirs_exist_ok=True, ignore=ignore_patterns(TEMPORARY))
 
     return copy
 

@@ -35,7 +35,7 @@ class Database:
         self.path = path
         self.readonly = readonly
         self.epoch: int | None = None
-        with self._errors():
+        with self.errors():
             uri = f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
             connection = sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)
             connection.row_factory = sqlite3.Row
@@ -47,12 +47,12 @@ class Database:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query."""
-        with self._errors():
+        with self.errors():
             return list(self.raw.conn.execute(sql, parameters).fetchall())
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """The first row of a query."""
-        with self._errors():
+        with self.errors():
             found: Row | None = self.raw.conn.execute(sql, parameters).fetchone()
             return found
 
@@ -71,7 +71,7 @@ class Database:
             CampaignLocked: another process took the campaign over meanwhile.
             StorageFull: the disk is full, read-only or failing; nothing of this transaction is kept.
         """
-        with self._errors():
+        with self.errors():
             self.raw.conn.execute("BEGIN IMMEDIATE")
             try:
                 self._check_epoch()
@@ -117,7 +117,8 @@ class Database:
             )
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Turn SQLite's errors into pairloop's, naming the file."""
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -146,7 +147,8 @@ def create_schema(database: Database) -> None:
         (migrations.migrations_table, migrations.migrations_table),
     )
     if not tables:
-        migrations.apply(database.raw)
+        with database.errors():
+            migrations.apply(database.raw)
 
 
 def check_schema(database: Database) -> None:
@@ -156,7 +158,8 @@ def check_schema(database: Database) -> None:
         SchemaTooOld: the hint is the upgrade command. SchemaTooNew: written by a newer release.
     """
     known = [migration.name for migration in migrations._migrations]
-    applied = [migration.name for migration in migrations.applied(database.raw)]
+    with database.errors():
+        applied = [migration.name for migration in migrations.applied(database.raw)]
     unknown = [name for name in applied if name not in known]
     if unknown:
         raise SchemaTooNew(
@@ -180,7 +183,8 @@ def upgrade_schema(path: Path) -> Path:
         if backup.exists():
             raise StoreError(f"{backup} exists already", "Move it away, then run the upgrade again.")
         database.raw.conn.execute("VACUUM INTO ?", (str(backup),))
-        migrations.apply(database.raw)
+        with database.errors():
+            migrations.apply(database.raw)
         return backup
     finally:
         database.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pairloop.errors import StoreError
-from pairloop.kit.atomic import disk_errors
+from pairloop.kit.atomic import TEMPORARY, disk_errors
 from pairloop.kit.canonical import canonical_json
 from pairloop.records import Event
 from pairloop.store.annotation_log import AnnotationLog
@@ -60,6 +60,8 @@ class Store:
                 check_schema(database)
                 store = cls(folder, database, lock)
                 store._take_over()
+                for left in folder.glob(TEMPORARY):
+                    left.unlink()  # by a kill: nobody else writes here
             except BaseException:
                 database.close()
                 raise
