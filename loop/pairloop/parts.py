@@ -84,10 +84,10 @@ class Parts:
         options = options_of(spec, settings.options, self.origin, "reward.options")
         return spec.factory(options, self._model_context())
 
-    def load_reward_model(self, folder: Path) -> RewardModel:
-        """A fitted reward model from a verified artifact folder."""
+    def load_reward_model(self, folder: Path, *, cached: bool = True) -> RewardModel:
+        """A fitted reward model from a verified artifact folder; without cache nothing is ever written."""
         spec = self.registry.spec("reward", self._config.reward.model, "reward.model")
-        return spec.load(folder, self._model_context())
+        return spec.load(folder, self._model_context() if cached else ModelContext())
 
     @cached_property
     def tuner(self) -> PolicyTuner:

@@ -1,10 +1,15 @@
 """``pairloop report``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pairloop.cli.options import debug_option, dry_run_option, folder_argument, json_option
+
+if TYPE_CHECKING:
+    from pairloop.config import Config
+    from pairloop.store import Store
 
 FILE_NAME = "report.html"
 
@@ -26,10 +31,20 @@ def report(folder: Path, out: Path | None, as_json: bool, dry_run: bool) -> None
     target = writable_target(out or campaign_folder(folder) / FILE_NAME)
     with open_store(folder) as (store, config):
         if not dry_run:
-            from pairloop.report import write_report
-
-            write_report(store, config, target)
+            _write(store, config, campaign_folder(folder), target)
     if as_json:
         emit_json({"report": str(target), "written": not dry_run})
     else:
         line(f"{'Would write' if dry_run else 'Wrote'} {target}")
+
+
+def _write(store: "Store", config: "Config", folder: Path, target: Path) -> None:
+    """Measure the reward models again on the holdout votes of today, then write the page."""
+    from pairloop.campaign import CONFIG_NAME
+    from pairloop.parts import Parts
+    from pairloop.registry import Registry
+    from pairloop.remeasure import remeasured
+    from pairloop.report import write_report
+
+    parts = Parts(config, folder / CONFIG_NAME, folder, str(store.get_meta("id")), Registry())
+    write_report(store, config, target, remeasured(store, parts, seed=config.campaign.seed))

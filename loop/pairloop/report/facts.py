@@ -1,7 +1,7 @@
 """All facts of a report: plain numbers and texts from a store that is only read."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -68,6 +68,7 @@ class Facts:
     spent: tuple[Spent, ...]
     supply: Supply
     points: tuple[Point, ...]
+    same_votes: bool
     arms: tuple[ArmPoint, ...]
     arms_verdict: str
     calibration: Calibration
@@ -90,8 +91,8 @@ class Facts:
         return asdict(self)
 
 
-def gather(store: Store, config: Config) -> Facts:
-    """Compute all facts of a campaign at any stage; nothing is written."""
+def gather(store: Store, config: Config, remeasured: Mapping[int, Mapping[str, Any]] | None = None) -> Facts:
+    """Compute all facts of a campaign at any stage; nothing is written. ``remeasured``: see `write_report`."""
     table = read_table(store)
     responses, assignments = store.pool.responses(), store.rounds.assignments()
     models = store.models.all("reward")
@@ -107,7 +108,8 @@ def gather(store: Store, config: Config) -> Facts:
         arrivals=rounds.arrivals(store.events.tail(rounds.ALL)),
         spent=rounds.spent_facts(spending(store, list(table.votes), config.budget), config),
         supply=_supply(store, table, assignments),
-        points=learning.learning_curve(models, table),
+        points=learning.learning_curve(models, table, remeasured or {}),
+        same_votes=bool(remeasured),
         arms=comparisons,
         arms_verdict=learning.arms_verdict(comparisons),
         calibration=learning.calibration(table),

@@ -1,7 +1,8 @@
 """Facts about the reward model: learning curve, active against random arm, calibration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ _RESAMPLES = 20_000_000  # groups × bootstrap draws, to bound time and memory
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A fit of the reward model, measured on the holdout votes of that moment.
+    """A fit of the reward model, measured on the holdout votes of that moment, or of today where that was possible.
 
     Attributes:
         votes: votes given when it was fitted, without skips; cost: what all votes until then cost.
@@ -75,14 +76,23 @@ class Calibration:
     log_loss: Estimate | None
 
 
-def learning_curve(models: Sequence[ModelRow], table: VoteTable) -> tuple[Point, ...]:
-    """One point a fit, rejected ones included."""
+def learning_curve(
+    models: Sequence[ModelRow], table: VoteTable, remeasured: Mapping[int, Mapping[str, Any]]
+) -> tuple[Point, ...]:
+    """One point a fit, rejected ones included; with ``remeasured`` only those, so that all face the same votes."""
     spent = np.concatenate([[0.0], np.cumsum(table.cost)])
-    return tuple(_point(row, float(spent[np.searchsorted(table.seq, row.last_seq, side="right")])) for row in models)
+    shown = [row for row in models if not remeasured or row.id in remeasured or not row.accepted]
+    return tuple(
+        _point(
+            row,
+            float(spent[np.searchsorted(table.seq, row.last_seq, side="right")]),
+            remeasured.get(row.id) or row.report.get("holdout") or {},
+        )
+        for row in shown
+    )
 
 
-def _point(row: ModelRow, cost: float) -> Point:
-    holdout = row.report.get("holdout") or {}
+def _point(row: ModelRow, cost: float, holdout: Mapping[str, Any]) -> Point:
     return Point(
         round=row.round,
         votes=row.votes,

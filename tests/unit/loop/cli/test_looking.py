@@ -200,7 +200,7 @@ def test_report_writes_its_file_only_without_dry_run(finished, invoke, monkeypat
     import pairloop.report
 
     monkeypatch.setattr(
-        pairloop.report, "write_report", lambda store, config, path: path.write_text(config.campaign.name)
+        pairloop.report, "write_report", lambda store, config, path, remeasured: path.write_text(config.campaign.name)
     )
     facts = json.loads(invoke("report", finished, "--dry-run", "--json").stdout)
     assert facts == {"report": str(finished / "report.html"), "written": False}
