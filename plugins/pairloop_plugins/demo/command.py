@@ -65,8 +65,8 @@ def configuration(rounds: int, seed: int, *, policy: bool) -> str:
     tuning: dict[str, Any] = {
         "tuner": "rloo",
         "model": "scratch",
-        "start_labels": 300,
-        "every_labels": 300,
+        "start_labels": 450,
+        "every_labels": 450,
         "prompts": 64,
         "sample_prompts": 32,
     }
@@ -79,7 +79,7 @@ def configuration(rounds: int, seed: int, *, policy: bool) -> str:
                 "gold": "demo",
                 "options": {"teacher": "crowd", "prompt_rating_key": "bad_prompt"},
             },
-            "round": {"size": 100, "max_rounds": rounds},
+            "round": {"size": 150, "max_rounds": rounds},
             "holdout": {"share": 0.2},
             "budget": {"cost_per_vote": 0.1},
             "policy": tuning if policy else {},
