@@ -88,14 +88,14 @@ class Scripted:
 
 
 def scripted_campaign(
-    folder: Path, backend: Scripted, *, modules: Mapping[str, object] = {}, **changes: Any
+    folder: Path, backend: Scripted, /, *, modules: Mapping[str, object] | None = None, **changes: Any
 ) -> Campaign:
     """A campaign of six questions a round over the scripted backend, without policy; ``changes`` as in `toy_config`."""
     changes["backend"] = {"kind": NAME, **changes.get("backend", {})}
     changes["round"] = {"size": 6, "max_rounds": 10, **changes.get("round", {})}
     changes["policy"] = {"tuner": None, **changes.get("policy", {})}
     changes["holdout"] = {"share": 0.0, **changes.get("holdout", {})}
-    named = {name.replace(".", "__", 1): module for name, module in modules.items()}
+    named = {name.replace(".", "__", 1): module for name, module in (modules or {}).items()}
     return Campaign(
         folder, registry=toy_registry(backend__scripted=backend, **named), config_text=toy_config(**changes)
     )
