@@ -10,9 +10,9 @@ from pairloop.kit.options import Options
 class ScratchOptions(Options):
     """The small Llama that ``model = "scratch"`` trains on the campaign's own responses."""
 
-    vocabulary: int = Field(default=1536, ge=300, le=65536)
+    vocabulary: int = Field(default=2560, ge=300, le=65536)
     """Size of the byte-pair vocabulary, learned from the corpus."""
-    width: int = Field(default=64, ge=16, le=2048)
+    width: int = Field(default=96, ge=16, le=2048)
     """Hidden size; a multiple of ``heads``, and each head's share must be even."""
     layers: int = Field(default=2, ge=1, le=48)
     """Number of transformer blocks."""
@@ -20,8 +20,8 @@ class ScratchOptions(Options):
     """Number of attention heads."""
     context: int = Field(default=512, ge=64, le=8192)
     """Longest sequence in tokens, prompt and response together."""
-    steps: int = Field(default=600, ge=1)
-    """Optimiser steps; 600 take 15 to 25 seconds on one core for responses of 30 words."""
+    steps: int = Field(default=400, ge=1)
+    """Optimiser steps; 400 take 15 to 25 seconds on one core for responses of 30 words."""
     batch_size: int = Field(default=12, ge=1)
     """Sequences an optimiser step."""
     learning_rate: float = Field(default=6e-3, gt=0)
@@ -62,8 +62,8 @@ class RLOOOptions(PolicyOptions):
     """Responses a prompt and step; each is judged against the others' mean."""
     prompts_per_microbatch: int = Field(default=8, ge=1)
     """Prompts in memory at once during the update; gradients add up to the same but for rounding."""
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """AdamW. 1e-3 suits models of about a million parameters; take 1e-5 or less for a billion."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """AdamW. 5e-4 suits models of about a million parameters; take 1e-5 or less for a billion."""
     warmup_steps: int = Field(default=3, ge=0)
     """Steps over which the learning rate grows linearly to its value."""
     grad_clip: float = Field(default=1.0, gt=0)

@@ -121,8 +121,10 @@ def _fit(model: LlamaForCausalLM, rows: Sequence[_Row], options: ScratchOptions,
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * _schedule(step, options.steps)
         ids, labels, mask = _collate(batch)
-        logits = model(input_ids=ids, attention_mask=mask).logits
-        loss = cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=_IGNORED)
+        hidden = model.model(input_ids=ids, attention_mask=mask).last_hidden_state[:, :-1]
+        # The output head is most of a small model's work: leave out prompts and padding.
+        wanted = labels[:, 1:] != _IGNORED
+        loss = cross_entropy(model.lm_head(hidden[wanted]), labels[:, 1:][wanted])
         if not torch.isfinite(loss):
             raise Diverged("the loss of the small language model is not finite.", "Lower its learning rate.")
         optimizer.zero_grad(set_to_none=True)
