@@ -1,5 +1,8 @@
 """RLOO jobs: what they raise, what they leave alone, and when they stop."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from policy_toys import OPTIONS, SMALL, WordScorer, toy_job, toy_prompts
@@ -224,8 +227,10 @@ def test_probe_prompts_that_are_tuned_on_are_an_error(initial, tmp_path):
         tune(toy_job(tmp_path / "job", initial, probe=toy_prompts()[:1]))
 
 
+@pytest.mark.shared
 def test_another_vocabulary_than_the_references_is_an_error(initial, tmp_path, request):
-    root = request.config.rootpath.parent / "shared" / "data" / "tiny-lm"
+    shared = Path(os.environ.get("PAIRLOOP_SHARED", request.config.rootpath.parent / "shared"))
+    root = shared / "data" / "tiny-lm"
     if not root.is_dir():
         pytest.skip("the shared data folder is not there")
     with pytest.raises(ModelError, match="different vocabularies"):
