@@ -7,7 +7,7 @@ import pytest
 from support.sweep import Kill, Sweep
 
 Sweeps = Callable[[str], Sweep]
-QUICK, MANY = range(6), range(6, 60)
+QUICK, MANY = range(4), range(4, 60)
 
 
 def schedule(sweep: Sweep, seed: int) -> list[Kill]:

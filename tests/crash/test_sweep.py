@@ -14,7 +14,7 @@ Sweeps = Callable[[str], Sweep]
 
 SHARES = {
     "faulty": ("publish.", "collect.", "ingest."),
-    "people": ("select.", "publish.", "collect.", "ingest.", "train."),
+    "people": ("publish.", "collect.", "ingest."),
 }
 """Which failpoints the side scenarios visit in the quick sweep; the slow one visits all of them everywhere."""
 

@@ -16,6 +16,7 @@ from pairloop.records import Choice, Page
 from pairloop.states import RoundState
 from pairloop.steps import collect
 from pairloop.steps.tune import draw_prompts
+from pairloop.testing.failpoints import failing_at
 
 Make = Callable[..., Campaign]
 
@@ -440,6 +441,34 @@ def test_reopening_a_round_that_tuned_does_not_tune_on_old_checkpoints(make: Mak
     assert second.report["reward_model"] == reward.artifact != first.report["reward_model"]
     assert second.artifact != first.artifact
     assert campaign.store.check() == []
+
+
+def test_checkpoints_of_another_job_are_never_gone_on_with(tmp_path: Path) -> None:
+    """A tuning that failed at its end, and goes on with other settings, gives what these settings give alone."""
+    found = []
+    for name, first in (("changed", 0.1), ("alone", 3.0)):
+        backend = Scripted()
+        for conservatism in (first, 3.0):
+            with scripted_campaign(
+                tmp_path / name, backend, round={"max_rounds": 1},
+                policy={"tuner": "toy", "start_labels": 1, "conservatism": conservatism},
+            ) as campaign:  # fmt: skip
+                if conservatism == first == 0.1:
+                    to_collecting(campaign)
+                    backend.answer(keys(campaign))
+                    with failing_at("tune.before_save", RuntimeError("power cut")), pytest.raises(RuntimeError):
+                        campaign.run()
+                    assert list((tmp_path / name / "work").glob("tune-1-*/checkpoint-005.json"))
+                    continue
+                if not keys(campaign):
+                    to_collecting(campaign)
+                    backend.answer(keys(campaign))
+                assert isinstance(campaign.run(), Finished)
+                policy = campaign.store.models.current("policy")
+                assert policy is not None
+                found.append(policy.artifact)
+                assert not (tmp_path / name / "work").exists()
+    assert found == [found[0]] * 3
 
 
 def test_an_abandoned_round_keeps_its_votes_and_frees_what_was_not_sent(make: Make, backend: Scripted) -> None:
