@@ -94,7 +94,7 @@ class Campaign:
         """
         if self.store.pool.size()[0] == 0:
             report = self.import_data()
-            return Advanced(0, RoundState.SELECTING, f"{report.prompts} prompts, {report.responses} responses read")
+            return Advanced(0, RoundState.SELECTING, report.sentence())
         current = self._open_round()
         outcome = current if isinstance(current, Finished) else STEPS[current.state](self._context, current)
         if isinstance(outcome, Finished) or (isinstance(outcome, Advanced) and outcome.state.is_terminal):

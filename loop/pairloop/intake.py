@@ -55,6 +55,14 @@ class IntakeReport:
     holdout_groups: int = 0
     shared_responses: int = 0
 
+    def sentence(self) -> str:
+        """What a person wants to know at once."""
+        read = f"{self.prompts} prompts and {self.responses} responses in {self.groups} groups read"
+        merged = self.merged_prompts + self.merged_responses
+        repeats = f", {merged} repeats merged" if merged else ""
+        bad = f", {self.rejected} rows rejected (see {REJECTED_FILE})" if self.rejected else ""
+        return f"{read}{repeats}{bad}"
+
     def as_json(self) -> dict[str, Any]:
         """For the store and ``--json``."""
         return {**self.__dict__, "reasons": dict(sorted(self.reasons.items()))}

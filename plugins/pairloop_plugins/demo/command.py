@@ -69,6 +69,8 @@ def configuration(rounds: int, seed: int, *, policy: bool) -> str:
         "every_labels": 450,
         "prompts": 64,
         "sample_prompts": 32,
+        "kl_budget": 10.0,
+        "options": {"temperature": 0.8},
     }
     return template(
         {
