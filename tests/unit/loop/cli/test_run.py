@@ -20,7 +20,7 @@ def test_run_goes_to_the_end_and_says_every_move(campaign, invoke) -> None:
     result = invoke("run", campaign)
     assert result.exit_code == 0, result.output
     assert rounds(campaign) == [(1, "closed"), (2, "closed")]
-    assert "40 prompts, 120 responses read" in result.output
+    assert "40 prompts and 120 responses in" in result.output
     assert "round 2 → closed" in result.output
     assert "finished: round.max_rounds = 2 is reached" in result.output
 
