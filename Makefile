@@ -51,7 +51,7 @@ bench: $(VENV)/.developed  ## the benchmarks, as ratios
 	for script in benchmarks/startup.py benchmarks/selection.py benchmarks/round.py; do $(BIN)/python $$script || exit 1; done
 
 docs: $(VENV)/.installed  ## regenerate docs/configuration.md from the models
-	$(BIN)/python -m pairloop.config.reference > docs/configuration.md
+	$(BIN)/python -m pairloop.cli.config_reference > docs/configuration.md
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pairloop.config.reference import reference
+from pairloop.cli.config_reference import reference
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,4 +1,4 @@
-"""The configuration reference as Markdown, made from the models: ``python -m pairloop.config.reference``."""
+"""The configuration reference as Markdown, made from the models: ``python -m pairloop.cli.config_reference``."""
 
 import sys
 from collections.abc import Iterator
