@@ -23,8 +23,10 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[all]'
 	@touch $@
 
-$(VENV)/.developed: $(VENV)/.installed
+$(VENV)/.developed: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "installing pairloop, its dependencies and the tools of development into $(VENV) ..."
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@touch $(VENV)/.installed
 	$(PIP) install --quiet --no-deps --editable examples/pairloop-inbox
 	@touch $@
 

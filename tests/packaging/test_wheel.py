@@ -63,7 +63,8 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(built: Path) -> None
 
 
 def test_the_sdist_has_what_a_packager_needs(built: Path) -> None:
-    names = {name.partition("/")[2] for name in tarfile.open(next(built.glob("*.tar.gz"))).getnames()}
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "Makefile", "tests/conftest.py"} <= names
 
 
