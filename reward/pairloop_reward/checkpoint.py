@@ -65,10 +65,13 @@ def read_checkpoint(folder: Path, kind: str) -> Checkpoint:
 
 
 def _read_model(path: Path) -> dict[str, Any]:
+    content = _read(path)
     try:
-        body = json.loads(_read(path).decode())
+        body = json.loads(content.decode())
+        # byte by byte too: another last digit of a number may parse to the same number
+        written = canonical_json(body).encode() + b"\n"
         claimed = body.pop("sha256")
-        intact = digest(body) == claimed
+        intact = digest(body) == claimed and content == written
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise _damaged(path) from error
     if not intact:

@@ -40,12 +40,13 @@ def _part(votes: Votes, fit: HeadFit) -> float:
     score, information = score_and_information(votes, fit.parameters, fit.flip_rate)
     factor = cholesky(fit.precision - information)
     theta = fit.parameters - cho_solve((factor, True), score)
-    design = _design(votes.difference)
+    design = with_constant(votes.difference)
     variance = (whiten(design, factor[:-1, :-1]) ** 2).sum(axis=1)
-    moderated = design @ theta[:-1] / np.sqrt(1.0 + np.pi * variance / 8.0)
-    return float(votes.weight @ vote_terms(moderated, float(theta[-1]), fit.flip_rate, votes.outcome).log_likelihood)
+    moderated = votes.shifted(design @ theta[:-1]) / np.sqrt(1.0 + np.pi * variance / 8.0)
+    flips = votes.flips(fit.flip_rate)
+    return float(votes.weight @ vote_terms(moderated, float(theta[-1]), flips, votes.outcome).log_likelihood)
 
 
-def _design(difference: Float64) -> Float64:
+def with_constant(difference: Float64) -> Float64:
     """(n, d + 1): the features and the constant of the position bias."""
     return np.concatenate([difference, np.ones((len(difference), 1))], axis=1)

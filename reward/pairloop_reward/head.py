@@ -31,7 +31,7 @@ class HeadFit:
         precision: (d + 2, d + 2) prior precision plus expected information at the MAP estimate.
         factor: its lower Cholesky factor.
         prior: (d,) prior precision of the weights.
-        flip_rate: ε, fixed during the fit.
+        flip_rate: ε, fixed during the fit; that of a new annotator where votes have their own.
         log_likelihood, log_evidence: natural logarithms; the evidence is Laplace's approximation.
         steps: scoring steps taken.
     """
@@ -68,7 +68,7 @@ class Objective:
     Attributes:
         votes: what was observed.
         prior: (d,) prior precision of the weights.
-        flip_rate: ε, fixed.
+        flip_rate: ε, fixed; of the votes that have none of their own.
     """
 
     votes: Votes
@@ -99,8 +99,8 @@ class Objective:
 
 def terms_at(votes: Votes, theta: Float64, flip_rate: float) -> VoteTerms:
     """Per-vote terms at θ."""
-    margin = votes.difference @ theta[:-2] + theta[-2]
-    return vote_terms(margin, float(theta[-1]), flip_rate, votes.outcome)
+    margin = votes.shifted(votes.difference @ theta[:-2] + theta[-2])
+    return vote_terms(margin, float(theta[-1]), votes.flips(flip_rate), votes.outcome)
 
 
 def score_and_information(
@@ -135,6 +135,7 @@ def fit_head(
         Diverged: a number is not finite, the precision is not positive definite, or no step helps.
     """
     objective = Objective(votes, prior, flip_rate)
+    flips = bool(np.any(votes.flips(flip_rate)))
     theta = objective.prior_mean if start is None else start
     for step in range(_MAX_STEPS):
         gradient, H = objective.gradient_and_precision(theta)
@@ -145,7 +146,7 @@ def fit_head(
             likelihood, value = objective.value(theta)
             evidence = value + 0.5 * (float(np.log(objective.prior_precision).sum()) - log_determinant(factor))
             return HeadFit(theta, H, factor, prior, flip_rate, likelihood, evidence, step)
-        if flip_rate > 0.0 and step >= _SCORING_STEPS:
+        if flips and step >= _SCORING_STEPS:
             direction = _newton_direction(objective, theta, direction)
         theta = _line_search(objective, theta, direction, float(gradient @ direction))
     raise Diverged(

@@ -1,6 +1,7 @@
 """The likelihood of single votes: Bradley–Terry with Davidson ties, flips and a position bias.
 
-With the margin ``η = w·(ψ_left − ψ_right) + b`` of a displayed pair, ``u = log ν`` and ``C = 2 cosh(η/2)``::
+With the margin ``η = w·(ψ_left − ψ_right) + b + o`` of a displayed pair (o: habits of the annotator), ``u = log ν`` and
+``C = 2 cosh(η/2)``::
 
     P(tie)  = ν / (C + ν)                                   (Davidson 1970, JASA 65:317)
     P(left) = C / (C + ν) · ((1 − 2ε) σ(η) + ε)             a decisive vote is swapped with probability ε
@@ -32,18 +33,31 @@ class Votes:
         difference: (N, d) features of the left response minus those of the right one.
         outcome: (N,) 0 left, 1 right, 2 tie.
         weight: (N,) ≥ 0.
+        flip: (N,) flip rate of each vote in [0, ½]; None where all share one.
+        offset: (N,) added to the margin: position and length bias of the annotator; None for none.
     """
 
     difference: Float64
     outcome: IntArray
     weight: Float64
+    flip: Float64 | None = None
+    offset: Float64 | None = None
 
     def __len__(self) -> int:
         return len(self.outcome)
 
     def subset(self, rows: NDArray[np.bool_] | IntArray) -> "Votes":
         """The votes under a mask or row numbers."""
-        return Votes(self.difference[rows], self.outcome[rows], self.weight[rows])
+        flip, offset = (None if each is None else each[rows] for each in (self.flip, self.offset))
+        return Votes(self.difference[rows], self.outcome[rows], self.weight[rows], flip, offset)
+
+    def flips(self, shared: float) -> "float | Float64":
+        """The flip rates of the votes, or ``shared`` where they have none of their own."""
+        return shared if self.flip is None else self.flip
+
+    def shifted(self, margin: Float64) -> Float64:
+        """(N,) margins with the offsets added."""
+        return margin if self.offset is None else margin + self.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +79,8 @@ class VoteTerms:
     curvature_margin: Float64
 
 
-def vote_terms(margin: Float64, log_tie: float, flip_rate: float, outcome: IntArray) -> VoteTerms:
-    """Everything that a Fisher scoring step needs, for (N,) margins.
+def vote_terms(margin: Float64, log_tie: float, flip_rate: float | Float64, outcome: IntArray) -> VoteTerms:
+    """Everything that a Fisher scoring step needs, for (N,) margins and one flip rate or (N,) of them.
 
     The expected information follows from the three probabilities: with t = P(tie), h = tanh(η/2)/2 and the
     information D of a decisive vote about its own side, ``I_ηη = t(1−t)h² + (1−t)D``, ``I_ηu = −t(1−t)h``,
@@ -78,7 +92,8 @@ def vote_terms(margin: Float64, log_tie: float, flip_rate: float, outcome: IntAr
     half_tanh = np.tanh(margin / 2.0) / 2.0
     log_left, log_right = side_log_probabilities(margin, flip_rate)
     # (1−2ε) σ(η) σ(−η): the slope of P(left | decisive), as a logarithm because it under- and overflows early
-    log_slope = np.log1p(-2.0 * flip_rate) + log_expit(margin) + log_expit(-margin)
+    with np.errstate(divide="ignore"):  # a slope of zero at ε = ½
+        log_slope = np.log1p(-2.0 * flip_rate) + log_expit(margin) + log_expit(-margin)
 
     between, side_variance = tie * (1.0 - tie), 0.25 - half_tanh**2
     is_tie, is_left = outcome == TIE, outcome == LEFT
@@ -96,11 +111,12 @@ def vote_terms(margin: Float64, log_tie: float, flip_rate: float, outcome: IntAr
     )
 
 
-def side_log_probabilities(margin: Float64, flip_rate: float) -> tuple[Float64, Float64]:
+def side_log_probabilities(margin: Float64, flip_rate: float | Float64) -> tuple[Float64, Float64]:
     """log P(left | decisive) and log P(right | decisive) at (N,) margins, flips included."""
-    if flip_rate == 0.0:
+    if np.ndim(flip_rate) == 0 and flip_rate == 0.0:
         return log_expit(margin), log_expit(-margin)
-    keep, swap = np.log1p(-2.0 * flip_rate), np.log(flip_rate)
+    with np.errstate(divide="ignore"):  # log 0 = −∞ is what is meant at ε = 0 and ε = ½
+        keep, swap = np.log1p(-2.0 * flip_rate), np.log(flip_rate)
     return np.logaddexp(keep + log_expit(margin), swap), np.logaddexp(keep + log_expit(-margin), swap)
 
 

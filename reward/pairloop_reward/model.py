@@ -7,6 +7,7 @@ from scratch in seconds, which is what a labelling loop wants in every round.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from pairloop.kit.threads import numeric_threads
 from pairloop.posterior import FloatArray, PreferencePosterior
 from pairloop.protocols import BoolArray, FitReport, ModelContext, TrainingData
 from pairloop.records import ResponseView
+from pairloop_reward.annotators import Annotators
 from pairloop_reward.cache import DiskCache
 from pairloop_reward.calibration import Calibration, calibrate
 from pairloop_reward.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from pairloop_reward.head import HeadFit
+from pairloop_reward.joint import fit_joint, panel_of, summary
 from pairloop_reward.laplace import cholesky, marginal_precision, whiten
 from pairloop_reward.likelihood import TIE, Float64, Votes
 from pairloop_reward.options import TfidfOptions
@@ -59,11 +62,13 @@ class TfidfRewardModel:
         self._cache = DiskCache(context.cache)
         self._store: FeatureStore | None = None
         self._head: Head | None = None
+        self._annotators: Annotators | None = None
 
     def prior(self, responses: Sequence[ResponseView], trainable: BoolArray, *, seed: int) -> PreferencePosterior:
         """The posterior before any vote: mean 0, a margin of a typical pair has standard deviation √(1² + ½²)."""
         store = self._fit_store(responses, trainable)
         precision = block_precision(store.featurizer.blocks, TYPICAL_TAUS)
+        self._annotators = None
         self._store, self._head = store, Head(np.zeros(len(precision)), np.diag(np.sqrt(precision)))
         return self.posterior(responses)
 
@@ -81,15 +86,24 @@ class TfidfRewardModel:
         require_signal(votes)
         with numeric_threads():
             chosen = choose(votes, data.group, store.featurizer.blocks, TYPICAL_TAUS, self._options.flip_rate)
+            panel = panel_of(data, self._options)
+            joint = None if panel is None else fit_joint(votes, panel, chosen.fit)
+            fit, votes = (chosen.fit, votes) if joint is None else (joint.fit, joint.votes)
             calibration = calibrate(
-                votes, data.group, data.control & ~data.prelabel_shown, chosen.fit,
+                votes, data.group, data.control & ~data.prelabel_shown, fit,
                 folds=self._options.calibration_folds, seed=seed,
             )  # fmt: skip
-            head = _head(chosen.fit, calibration.temperature)
+            head = _head(fit, calibration.temperature)
+            self._annotators = None if joint is None or panel is None else summary(panel, joint)
         self._store, self._head = store, head
         cut = sum(len(response.text) > self._options.max_characters for response in data.responses)
-        numbers = _numbers(votes, chosen, calibration, head) | {"responses_cut": float(cut)}
-        return FitReport(len(votes), numbers, self._notes(data, calibration, cut))
+        numbers = _numbers(votes, chosen, fit, calibration, head) | {"responses_cut": float(cut)}
+        numbers |= {} if joint is None else joint.numbers()
+        return FitReport(len(votes), numbers, self._notes(data, calibration, cut), self.annotators())
+
+    def annotators(self) -> dict[str, dict[str, float]]:
+        """What the last fit found out about each annotator (`Annotators`), most votes first; empty where pooled."""
+        return {} if self._annotators is None else self._annotators.table()
 
     def _notes(self, data: TrainingData, calibration: Calibration, cut: int) -> tuple[str, ...]:
         notes = list(stuck_annotators(data))
@@ -140,10 +154,11 @@ class TfidfRewardModel:
         scalars = {"flip_rate", "tie", "position_bias", "temperature", "fitted"}
         values = {name: getattr(head, name) for name in sorted(scalars)}
         arrays = {**featurizer_arrays(store.featurizer), "weights": head.weights, "factor": head.factor}
-        options = self._options.model_dump(mode="json")
-        write_checkpoint(
-            into, KIND, Checkpoint({"head": values, "options": options}, store.featurizer.text.terms, arrays)
-        )
+        described: dict[str, Any] = {"head": values, "options": self._options.model_dump(mode="json")}
+        if self._annotators is not None:
+            described["annotators"] = list(self._annotators.names)
+            arrays["annotators"] = self._annotators.array()
+        write_checkpoint(into, KIND, Checkpoint(described, store.featurizer.text.terms, arrays))
 
     @classmethod
     def load(cls, folder: Path, context: ModelContext) -> "TfidfRewardModel":
@@ -155,6 +170,8 @@ class TfidfRewardModel:
         checkpoint = read_checkpoint(folder, KIND)
         arrays = dict(checkpoint.arrays)
         model = cls(TfidfOptions.model_validate(checkpoint.values["options"]), context)
+        if "annotators" in checkpoint.values:
+            model._annotators = Annotators.from_array(checkpoint.values["annotators"], arrays.pop("annotators"))
         model._head = Head(arrays.pop("weights"), arrays.pop("factor"), **checkpoint.values["head"])
         model._store = FeatureStore(featurizer_from(arrays, checkpoint.terms), model._cache)
         return model
@@ -180,9 +197,8 @@ def _head(fit: HeadFit, temperature: float) -> Head:
     return Head(fit.weights, factor, fit.flip_rate, fit.tie, fit.position_bias, temperature, fitted=True)
 
 
-def _numbers(votes: Votes, chosen: Chosen, calibration: Calibration, head: Head) -> dict[str, float]:
+def _numbers(votes: Votes, chosen: Chosen, fit: HeadFit, calibration: Calibration, head: Head) -> dict[str, float]:
     """What a fit reports; finite by construction."""
-    fit = chosen.fit
     ties = int((votes.outcome == TIE).sum())
     numbers = {
         "decisive_votes": float(len(votes) - ties),

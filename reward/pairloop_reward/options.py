@@ -1,5 +1,7 @@
 """Options of the built-in reward models."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from pairloop.kit.options import Options
@@ -22,6 +24,9 @@ class TfidfOptions(Options):
 
     flip_rate: float | None = Field(default=None, ge=0.0, lt=0.5)
     """Probability that a decisive vote says the opposite; left out, it is chosen by evidence."""
+
+    annotators: Literal["joint", "pooled"] = "joint"
+    """Give each annotator a flip rate and habits of their own, or ("pooled") one flip rate to all of them."""
 
     prelabel_shown_weight: float = Field(default=0.5, ge=0.0, le=1.0)
     """Weight of votes whose annotator saw the model's guess: they partly repeat the model. They never calibrate."""

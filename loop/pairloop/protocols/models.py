@@ -74,11 +74,17 @@ class ModelContext:
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """What a fit found: numbers for people and for the manifest, all finite."""
+    """What a fit found: numbers for people and for the manifest, all finite.
+
+    Attributes:
+        annotators: annotator → name of a number → number, for models that tell annotators apart (``votes``,
+            ``flip_rate``, ``flip_low``, ``flip_high``, ``position_bias``, ``weight`` …); those with most votes first.
+    """
 
     n_votes: int
     numbers: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    annotators: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from pairloop.kit.text import clean
 from pairloop.posterior import PreferencePosterior
 from pairloop.protocols import Published, Selection, SelectionContext
 from pairloop.records import Annotation, AnnotatorKind, Choice, Page, Task
+
+MOST_ANNOTATORS = 2_000
+"""Annotators kept in a report; a reward model names those with the most votes first."""
 
 _LIMIT = 100_000  # characters of an annotator's reason or name
 
@@ -53,6 +57,16 @@ def checked_numbers(numbers: Mapping[str, Any], who: str) -> dict[str, float]:
         if not math.isfinite(value):
             raise Diverged(f"{who} reported {name} = {value}")
     return {name: float(value) for name, value in numbers.items()}
+
+
+def checked_annotators(table: Mapping[str, Mapping[str, Any]], who: str) -> dict[str, dict[str, float]]:
+    """Finite numbers by name of the first `MOST_ANNOTATORS` annotators.
+
+    Raises:
+        Diverged: NaN or infinity. ContractViolation: not numbers by name.
+    """
+    rows = islice(table.items(), MOST_ANNOTATORS)
+    return {str(name): checked_numbers(numbers, f"{who}, of annotator {name!r},") for name, numbers in rows}
 
 
 def checked_posterior(posterior: PreferencePosterior, n: int) -> PreferencePosterior:

@@ -16,7 +16,7 @@ from pairloop.protocols import RewardModel, TrainingData
 from pairloop.records import Choice, Vote
 from pairloop.states import RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
-from pairloop.steps.contract import calling, checked_numbers, checked_posterior
+from pairloop.steps.contract import calling, checked_annotators, checked_numbers, checked_posterior
 from pairloop.store.rounds import Round
 from pairloop.votes import MeasuredVotes, holdout_votes, measured, training_data, training_votes
 
@@ -87,6 +87,7 @@ def _fit(ctx: StepContext, current: Round, pool: Pool, votes: Sequence[Vote]) ->
         with calling("reward model", name):
             fitted = model.fit(data, seed=ctx.seed(current.number, "fit"))
             numbers = checked_numbers(fitted.numbers, f"reward model {name!r}")
+            annotators = checked_annotators(fitted.annotators, f"reward model {name!r}")
             posterior = checked_posterior(model.posterior(pool.responses), len(pool.responses))
     except ModelError as error:
         return Fit(None, {**counts, "rejected": str(error)})
@@ -94,6 +95,7 @@ def _fit(ctx: StepContext, current: Round, pool: Pool, votes: Sequence[Vote]) ->
         **counts,
         "fit": numbers,
         "notes": [str(note) for note in fitted.notes],
+        "annotators": annotators,
         "holdout": measure(posterior, held, seed=ctx.seed(current.number, "ece")),
         "arms": _arms(ctx, current, data, held),
         "flip_rate": posterior.flip_rate,
