@@ -15,6 +15,8 @@ from pairloop.testing.strategies import StrategyContract
 
 SPECS = {spec.name: spec for spec in plugin.pairloop_strategies()}
 
+NEWER = ("margin", "ensemble_variance", "powerbald")
+
 
 def built(name):
     spec = SPECS[name]
@@ -51,6 +53,15 @@ class TestLogdetPluggedIn(StrategyContract):
     @pytest.fixture
     def strategy(self):
         return SPECS["logdet"].factory(SPECS["logdet"].options(nodes=0, leverage=0.9, count_pending=False))
+
+
+@pytest.mark.parametrize("name", NEWER)
+class TestNewer(StrategyContract):
+    """The methods from the literature, with their default options."""
+
+    @pytest.fixture
+    def strategy(self, name):
+        return built(name)
 
 
 class Broken:
@@ -161,7 +172,7 @@ def test_the_contract_catches_a_strategy_that_depends_on_the_hash_seed(tmp_path)
 
 
 def test_specs_are_offered_by_the_hook_with_documented_options():
-    assert list(SPECS) == ["random", "entropy", "bald", "logdet"]
+    assert list(SPECS) == ["random", "entropy", "bald", "logdet", *NEWER]
     for spec in SPECS.values():
         assert spec.summary
         for field in spec.options.model_fields.values() if spec.options else ():

@@ -30,6 +30,11 @@ def pair_keys(pairs: IntArray, seed: int) -> KeyArray:
     return _mixed(_mixed(state ^ (low * _GOLDEN)) + high * _GOLDEN + _GOLDEN)
 
 
+def uniforms(pairs: IntArray, seed: int) -> NDArray[np.float64]:
+    """`pair_keys` as numbers strictly between 0 and 1: (N, 2) → (N,)."""
+    return ((pair_keys(pairs, seed) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+
 def _mixed(word: KeyArray) -> KeyArray:
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,10 +1,11 @@
-"""Entry point of the built-in strategies: random, entropy, bald, logdet."""
+"""Entry point of the built-in strategies; ``docs/strategies.md`` compares them."""
 
 from collections.abc import Sequence
 
 from pairloop.acquisition.batch import from_acquisition
 from pairloop.acquisition.functions import bald, entropy
 from pairloop.acquisition.logdet import LogdetOptions, LogdetStrategy
+from pairloop.acquisition.uncertainty import PowerBaldOptions, PowerBaldStrategy, ensemble_variance, margin
 from pairloop.acquisition.uniform import RandomStrategy
 from pairloop.hookspecs import hookimpl
 from pairloop.protocols import StrategySpec
@@ -12,7 +13,7 @@ from pairloop.protocols import StrategySpec
 
 @hookimpl
 def pairloop_strategies() -> Sequence[StrategySpec]:
-    """The four strategies that come with pairloop."""
+    """The strategies that come with pairloop."""
     return [
         StrategySpec("random", lambda _: RandomStrategy(), summary="uniform over the candidates, known propensities"),
         StrategySpec("entropy", lambda _: from_acquisition(entropy), summary="the votes that are hardest to predict"),
@@ -22,5 +23,17 @@ def pairloop_strategies() -> Sequence[StrategySpec]:
             lambda options: LogdetStrategy(options or LogdetOptions()),
             LogdetOptions,
             "most information about the reward as a batch (D-optimal); the default",
+        ),
+        StrategySpec("margin", lambda _: from_acquisition(margin), summary="predicted closest to even"),
+        StrategySpec(
+            "ensemble_variance",
+            lambda _: from_acquisition(ensemble_variance),
+            summary="where members of an ensemble would disagree most about who wins",
+        ),
+        StrategySpec(
+            "powerbald",
+            lambda options: PowerBaldStrategy(options or PowerBaldOptions()),
+            PowerBaldOptions,
+            "a random batch with odds BALD to a power",
         ),
     ]
