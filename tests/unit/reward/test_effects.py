@@ -91,3 +91,13 @@ def test_a_vote_does_not_speak_for_its_own_effect():
     inside = full.offset(observed.length, observed.annotator)
     assert np.abs(offset - refits).mean() < 0.15 * np.abs(inside - refits).mean()
     assert (variance > 0).all()
+
+
+def test_who_does_not_count_says_nothing_about_the_spread():
+    """Spammers have the strongest "habits"; σ is that of the others."""
+    b = np.where(np.arange(30) < 6, 2.5, 0.0)
+    observed = observe(b, np.zeros(30), 40, seed=5)
+    everybody = average_effects(observed, no_effects(30), length=False)
+    others = average_effects(replace(observed, honest=np.where(b > 0, 0.0, 1.0)), no_effects(30), length=False)
+    assert everybody.scales[0] > 0.7
+    assert others.scales[0] < 0.3

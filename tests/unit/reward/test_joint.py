@@ -211,3 +211,14 @@ def test_map_and_posterior_agree_with_a_long_random_walk():
     assert table.flip_high == pytest.approx(np.quantile(flips, 0.975, axis=0), abs=0.05)
     assert table.position_bias == pytest.approx(total.mean(axis=0), abs=0.2)
     assert table.position_high - table.position_low == pytest.approx(3.92 * total.std(axis=0), rel=0.25)
+
+
+def test_votes_that_a_habit_decided_are_no_evidence_of_care():
+    """Who always clicks left never contradicts a model with a strong bias; that is not a low flip rate."""
+    votes, owner = crowd(np.full(8, 0.1), np.full(8, 60), 13)
+    stuck = replace(votes, outcome=np.where(owner == 0, 0, votes.outcome))
+    panel = Panel(owner, prior=FlipPrior.fixed(0.1, 5.0), scales=(4.0, 0.0), names=names(8))
+    table = summary(panel, fit_joint(stuck, panel, fit_head(stuck, PRIOR, 0.1)))
+    assert table.position_low[0] > 1.0
+    assert table.flip_rate[0] > 0.05
+    assert table.flip_high[0] > 0.2
