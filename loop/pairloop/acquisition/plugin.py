@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from pairloop.acquisition.badge import BadgeOptions, BadgeStrategy
 from pairloop.acquisition.batch import from_acquisition
+from pairloop.acquisition.coreset import CoresetStrategy
 from pairloop.acquisition.functions import bald, entropy
 from pairloop.acquisition.logdet import LogdetOptions, LogdetStrategy
 from pairloop.acquisition.uncertainty import PowerBaldOptions, PowerBaldStrategy, ensemble_variance, margin
@@ -35,5 +37,12 @@ def pairloop_strategies() -> Sequence[StrategySpec]:
             lambda options: PowerBaldStrategy(options or PowerBaldOptions()),
             PowerBaldOptions,
             "a random batch with odds BALD to a power",
+        ),
+        StrategySpec("coreset", lambda _: CoresetStrategy(), summary="no pair far from a picked one (k-center greedy)"),
+        StrategySpec(
+            "badge",
+            lambda options: BadgeStrategy(options or BadgeOptions()),
+            BadgeOptions,
+            "large gradients that point different ways (k-means++)",
         ),
     ]
