@@ -94,19 +94,18 @@ class _Table:
             name: np.array([[_number(getattr(p, name)) for p in run[:rounds]] for run in runs]) for name in PLAIN
         }
 
-    def curve(self, metric: str, seeds: FloatArray, groups: FloatArray) -> FloatArray:
-        """(T,) the metric under seed weights (S,) and group weights (G,): the mean over seeds of each seed's ratio."""
+    def curves(self, metric: str, seeds: FloatArray, groups: FloatArray) -> FloatArray:
+        """(B, T) the metric under seed weights (B, S) and group weights (B, G): the mean over seeds of their ratios."""
         if metric in self.plain:
-            values = self.plain[metric]
-            return np.asarray((seeds[:, None] * values).sum(axis=0) / seeds.sum())
-        top = self.sums[_SUM[metric]] @ groups
-        bottom = self.sums["n"] @ groups
-        present = bottom[:, 0] > 0  # a draw may leave a seed without any of its held-out groups
-        weights = seeds * present
-        if not weights.sum():
-            return np.full(top.shape[1], np.nan)
-        ratio = top / np.where(bottom > 0, bottom, 1.0)
-        return np.asarray((weights[:, None] * ratio).sum(axis=0) / weights.sum())
+            return np.asarray(seeds @ self.plain[metric] / seeds.sum(axis=1, keepdims=True))
+        top = self.sums[_SUM[metric]] @ groups.T  # (S, T, B)
+        bottom = self.sums["n"] @ groups.T
+        # A draw may leave a seed without any of its held-out groups; that seed then says nothing in that draw.
+        weights = np.where(bottom > 0, seeds.T[:, None, :], 0.0)
+        total = weights.sum(axis=0)
+        ratio = weights * top / np.where(bottom > 0, bottom, 1.0)
+        with np.errstate(invalid="ignore"):
+            return np.asarray((ratio.sum(axis=0) / total).T)
 
 
 def _number(value: float | None) -> float:
@@ -122,30 +121,23 @@ def _block(plan: Plan, data: str, annotators: str, model: str, results: Mapping[
     groups = sorted({g for arm in runs.values() for run in arm for point in run for g in point.groups}, key=int)
     tables = {name: _Table(arm, groups) for name, arm in runs.items()}
     base = tables[plan.baseline]
-    ones_s, ones_g = np.ones(len(seeds)), np.ones(len(groups))
-    target = plan.bench.target_accuracy or float(base.curve("accuracy", ones_s, ones_g)[-1])
     draws = _draws(len(seeds), len(groups), plan.bench.bootstrap)
+    target = plan.bench.target_accuracy or float(base.curves("accuracy", *draws)[0, -1])
     arms = tuple(_arm(name, table, base, draws, target) for name, table in tables.items())
     return Block(data, annotators, model, plan.baseline, target, len(groups), arms)
 
 
-def _draws(seeds: int, groups: int, n: int) -> list[tuple[FloatArray, FloatArray]]:
-    """Multinomial weights of seeds and groups; the first draw is the data itself."""
+def _draws(seeds: int, groups: int, n: int) -> tuple[FloatArray, FloatArray]:
+    """Multinomial weights of seeds (1 + n, S) and groups (1 + n, G); the first draw is the data itself."""
     rng = np.random.default_rng(12345)
-    out: list[tuple[FloatArray, FloatArray]] = [(np.ones(seeds), np.ones(groups))]
-    for _ in range(n):
-        s = rng.multinomial(seeds, np.full(seeds, 1 / seeds)).astype(float)
-        g = rng.multinomial(groups, np.full(groups, 1 / groups)).astype(float)
-        out.append((s, g))
-    return out
+    drawn = [rng.multinomial(size, np.full(size, 1 / size), n).astype(float) for size in (seeds, groups)]
+    return np.vstack([np.ones(seeds), drawn[0]]), np.vstack([np.ones(groups), drawn[1]])
 
 
-def _arm(
-    name: str, table: _Table, base: _Table, draws: Sequence[tuple[FloatArray, FloatArray]], target: float
-) -> ArmSummary:
+def _arm(name: str, table: _Table, base: _Table, draws: tuple[FloatArray, FloatArray], target: float) -> ArmSummary:
     names = (*MEANS, *PLAIN)
-    mine = {m: np.array([table.curve(m, s, g) for s, g in draws]) for m in names}
-    theirs = {m: np.array([base.curve(m, s, g) for s, g in draws]) for m in names}
+    mine = {m: table.curves(m, *draws) for m in names}
+    theirs = {m: base.curves(m, *draws) for m in names}
     votes, base_votes = table.votes.mean(axis=0), base.votes.mean(axis=0)
     area, base_area = _area(votes, mine["accuracy"]), _area(base_votes, theirs["accuracy"])
     reach = np.array([_votes_to(votes, curve, target) for curve in mine["accuracy"]])
