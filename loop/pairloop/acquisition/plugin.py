@@ -7,6 +7,7 @@ from pairloop.acquisition.batch import from_acquisition
 from pairloop.acquisition.coreset import CoresetStrategy
 from pairloop.acquisition.functions import bald, entropy
 from pairloop.acquisition.logdet import LogdetOptions, LogdetStrategy
+from pairloop.acquisition.typiclust import TypiclustOptions, TypiclustStrategy
 from pairloop.acquisition.uncertainty import PowerBaldOptions, PowerBaldStrategy, ensemble_variance, margin
 from pairloop.acquisition.uniform import RandomStrategy
 from pairloop.hookspecs import hookimpl
@@ -44,5 +45,11 @@ def pairloop_strategies() -> Sequence[StrategySpec]:
             lambda options: BadgeStrategy(options or BadgeOptions()),
             BadgeOptions,
             "large gradients that point different ways (k-means++)",
+        ),
+        StrategySpec(
+            "typiclust",
+            lambda options: TypiclustStrategy(options or TypiclustOptions()),
+            TypiclustOptions,
+            "typical prompts of many clusters, for the first rounds",
         ),
     ]

@@ -73,7 +73,7 @@ def test_pairs_of_picks_have_the_chances_of_kmeans_plus_plus(origin):
 
     first = chances([]) if origin else np.eye(len(g))[np.argmax((g**2).sum(axis=1))]
     exact = {(a, b): first[a] * chances([g[a]])[b] for a in range(len(g)) for b in range(len(g)) if first[a]}
-    strategy, draws = BadgeStrategy(BadgeOptions(origin=origin)), 2500
+    strategy, draws = BadgeStrategy(BadgeOptions(origin=origin)), 1000
     seen = Counter(tuple(strategy.select(replace(context, seed=s), 2).picks.tolist()) for s in range(draws))
     for pair, chance in exact.items():
         assert abs(seen[pair] / draws - chance) < 4.5 * np.sqrt(chance * (1 - chance) / draws) + 1e-12, pair
