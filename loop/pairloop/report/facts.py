@@ -106,7 +106,7 @@ def gather(store: Store, config: Config, remeasured: Mapping[int, Mapping[str, A
         choices=people.choice_shares(table),
         rounds=rounds.round_facts(store.rounds.all(), assignments, table),
         arrivals=rounds.arrivals(store.events.tail(rounds.ALL)),
-        spent=rounds.spent_facts(spending(store, list(table.votes), config.budget), config),
+        spent=rounds.spent_facts(spending(store, store.annotations.standing(), config.budget), config),
         supply=_supply(store, table, assignments),
         points=learning.learning_curve(models, table, remeasured or {}),
         same_votes=bool(remeasured),
