@@ -15,7 +15,7 @@ from pairloop.testing.strategies import StrategyContract
 
 SPECS = {spec.name: spec for spec in plugin.pairloop_strategies()}
 
-NEWER = ("margin", "ensemble_variance", "powerbald", "coreset", "badge", "typiclust")
+NEWER = ("margin", "ensemble_variance", "powerbald", "coreset", "badge", "typiclust", "arm")
 
 
 def built(name):
@@ -62,6 +62,12 @@ class TestNewer(StrategyContract):
     @pytest.fixture
     def strategy(self, name):
         return built(name)
+
+
+class TestArmAsPublished(StrategyContract):
+    @pytest.fixture
+    def strategy(self):
+        return SPECS["arm"].factory(SPECS["arm"].options(variant="published"))
 
 
 class Broken:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pairloop.acquisition.arm import ArmOptions, ArmStrategy
 from pairloop.acquisition.badge import BadgeOptions, BadgeStrategy
 from pairloop.acquisition.batch import from_acquisition
 from pairloop.acquisition.coreset import CoresetStrategy
@@ -51,5 +52,11 @@ def pairloop_strategies() -> Sequence[StrategySpec]:
             lambda options: TypiclustStrategy(options or TypiclustOptions()),
             TypiclustOptions,
             "typical prompts of many clusters, for the first rounds",
+        ),
+        StrategySpec(
+            "arm",
+            lambda options: ArmStrategy(options or ArmOptions()),
+            ArmOptions,
+            "PA-D-opt (ARM), as published or corrected to design the batch",
         ),
     ]
