@@ -6,6 +6,7 @@ from pairloop.acquisition.arm import ArmOptions, ArmStrategy
 from pairloop.acquisition.badge import BadgeOptions, BadgeStrategy
 from pairloop.acquisition.batch import from_acquisition
 from pairloop.acquisition.coreset import CoresetStrategy
+from pairloop.acquisition.epig import EpigOptions, EpigStrategy
 from pairloop.acquisition.functions import bald, entropy
 from pairloop.acquisition.logdet import LogdetOptions, LogdetStrategy
 from pairloop.acquisition.typiclust import TypiclustOptions, TypiclustStrategy
@@ -58,5 +59,11 @@ def pairloop_strategies() -> Sequence[StrategySpec]:
             lambda options: ArmStrategy(options or ArmOptions()),
             ArmOptions,
             "PA-D-opt (ARM), as published or corrected to design the batch",
+        ),
+        StrategySpec(
+            "epig",
+            lambda options: EpigStrategy(options or EpigOptions()),
+            EpigOptions,
+            "most information about the votes on other pairs",
         ),
     ]
