@@ -37,9 +37,9 @@ def bench(
     as_json: bool,
     dry_run: bool,
 ) -> None:
-    """Compare strategies, models and annotators on simulated or replayed votes.
+    """Compare strategies, models and annotators.
 
-    Every cell of PLAN.toml is a whole campaign, measured on held-out groups. Finished cells are kept: an interrupted
+    Every cell of PLAN.toml is a whole campaign on simulated or replayed votes, measured on held-out groups. Finished cells are kept: an interrupted
     benchmark goes on where it stopped. Writes NAME.json, NAME.md, NAME.xml (JUnit) and NAME.svg into the folder.
 
     A condition fails the run (exit code 5) only if its whole 95 % interval lies on the failing side: accuracy<0.7,
