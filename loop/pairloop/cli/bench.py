@@ -39,8 +39,9 @@ def bench(
 ) -> None:
     """Compare strategies, models and annotators.
 
-    Every cell of PLAN.toml is a whole campaign on simulated or replayed votes, measured on held-out groups. Finished cells are kept: an interrupted
-    benchmark goes on where it stopped. Writes NAME.json, NAME.md, NAME.xml (JUnit) and NAME.svg into the folder.
+    Every cell of PLAN.toml is a whole campaign on simulated or replayed votes, measured on held-out groups. Finished
+    cells are kept: an interrupted benchmark goes on where it stopped. Writes NAME.json, NAME.md, NAME.xml (JUnit) and
+    NAME.svg into the folder.
 
     A condition fails the run (exit code 5) only if its whole 95 % interval lies on the failing side: accuracy<0.7,
     logdet:saved<0, or against --baseline area.drop>0.01, log_loss.rise>0.02.
