@@ -15,7 +15,7 @@ from pairloop.testing.strategies import StrategyContract
 
 SPECS = {spec.name: spec for spec in plugin.pairloop_strategies()}
 
-NEWER = ("margin", "ensemble_variance", "powerbald", "coreset", "badge", "typiclust", "arm", "epig")
+NEWER = ("margin", "ensemble_variance", "powerbald", "coreset", "badge", "typiclust", "arm", "epig", "balpm")
 
 
 def built(name):
@@ -68,6 +68,12 @@ class TestArmAsPublished(StrategyContract):
     @pytest.fixture
     def strategy(self):
         return SPECS["arm"].factory(SPECS["arm"].options(variant="published"))
+
+
+class TestBalpmAsPublished(StrategyContract):
+    @pytest.fixture
+    def strategy(self):
+        return SPECS["balpm"].factory(SPECS["balpm"].options(variant="published", beta=0.5))
 
 
 class Broken:

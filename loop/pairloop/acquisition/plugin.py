@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pairloop.acquisition.arm import ArmOptions, ArmStrategy
 from pairloop.acquisition.badge import BadgeOptions, BadgeStrategy
+from pairloop.acquisition.balpm import BalpmOptions, BalpmStrategy
 from pairloop.acquisition.batch import from_acquisition
 from pairloop.acquisition.coreset import CoresetStrategy
 from pairloop.acquisition.epig import EpigOptions, EpigStrategy
@@ -65,5 +66,11 @@ def pairloop_strategies() -> Sequence[StrategySpec]:
             lambda options: EpigStrategy(options or EpigOptions()),
             EpigOptions,
             "most information about the votes on other pairs",
+        ),
+        StrategySpec(
+            "balpm",
+            lambda options: BalpmStrategy(options or BalpmOptions()),
+            BalpmOptions,
+            "BALD plus the entropy of prompts (BAL-PM), as published or corrected",
         ),
     ]
