@@ -134,14 +134,19 @@ class Campaign:
                         return outcome
                     sleep(wait)
                 elif idle > _IDLE_LIMIT:
-                    raise BackendRejected(f"backend {self.parts.backend.name!r} brought nothing in {idle} polls")
+                    raise BackendRejected(
+                        f"backend {self.parts.backend.name!r} brought nothing in {idle} polls",
+                        "Does anybody answer, by [backend.options]? Was the campaign's folder backend removed or"
+                        " replaced? To go on without these answers: pairloop abandon",
+                    )
             else:
                 idle = 0
 
     def ask(self, n: int | None = None) -> Batch:
-        """The questions of the open round, choosing ``n`` new ones if none is open.
+        """The questions of the open round that nobody has answered yet; ``n`` new ones are chosen where none is open.
 
-        Nothing outside the store is touched. Answer with `tell`, then call `step`.
+        Nothing outside the store is touched. Answer with `tell`, then call `step`. The batch is empty when all are
+        answered and the round has not been closed by `step` yet.
 
         Raises:
             UsageError: the campaign is finished, or ``n`` is below 1.
@@ -158,7 +163,7 @@ class Campaign:
             current = self._open_round()
         if isinstance(current, Finished):
             raise UsageError(f"there is nothing left to ask: {current.reason}")
-        assignments = self.store.rounds.assignments(current.number)
+        assignments = [a for a in self.store.rounds.assignments(current.number) if AssignmentState(a.state).is_open]
         return Batch(current.number, tuple(assignments), tuple(publish.build_tasks(self._context, assignments)))
 
     def tell(self, annotations: Iterable[Annotation]) -> Ingested:
@@ -193,7 +198,10 @@ class Campaign:
         return collect.pull(self._context, latest.number if latest else None)
 
     def reopen(self) -> int:
-        """Collect again in the latest round; returns its number.
+        """Collect again in the latest round, and train again when it closes; returns its number.
+
+        A round that has chosen no question yet only pulls and trains: the way out when the model that it would
+        choose by is damaged.
 
         Raises:
             IllegalTransition: it is not at a point where that makes sense.
@@ -201,7 +209,8 @@ class Campaign:
         latest = self.store.rounds.latest()
         if latest is None:
             raise IllegalTransition("there is no round to reopen")
-        if latest.state not in (RoundState.TRAINING, RoundState.CLOSED):  # from PUBLISHING it would skip the push
+        if latest.state not in (RoundState.SELECTING, RoundState.TRAINING, RoundState.CLOSED):
+            # from PUBLISHING it would skip the push
             raise IllegalTransition(f"round {latest.number} is {latest.state} and cannot be reopened")
         with self.store.transaction():
             self.store.rounds.move(latest, RoundState.COLLECTING, "reopened")

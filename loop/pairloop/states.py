@@ -11,6 +11,7 @@ class RoundState(StrEnum):
         SELECTING → PUBLISHING → COLLECTING → TRAINING ─┬─→ CLOSED
                                      ↑           │      └─→ TUNING → GENERATING → CLOSED
                                      └───────────┴── reopened (the latest round only) ──┘
+        SELECTING ── reopened before anything was chosen, to train again ──→ COLLECTING
         any open state ── final error, or by hand ──→ ABANDONED
         CLOSED, ABANDONED ── tuning by hand (the latest round only) ──→ TUNING
 
@@ -33,7 +34,7 @@ class RoundState(StrEnum):
 
 
 ROUND_MOVES: dict[RoundState, frozenset[RoundState]] = {
-    RoundState.SELECTING: frozenset({RoundState.PUBLISHING, RoundState.ABANDONED}),
+    RoundState.SELECTING: frozenset({RoundState.PUBLISHING, RoundState.COLLECTING, RoundState.ABANDONED}),
     RoundState.PUBLISHING: frozenset({RoundState.COLLECTING, RoundState.ABANDONED}),
     RoundState.COLLECTING: frozenset({RoundState.TRAINING, RoundState.ABANDONED}),
     RoundState.TRAINING: frozenset({RoundState.TUNING, RoundState.CLOSED, RoundState.COLLECTING, RoundState.ABANDONED}),

@@ -123,10 +123,25 @@ def _parts(config: Config, folder: Path, registry: Registry) -> Iterator[Finding
         named.append(("gold", config.backend.gold, "backend.gold", {}))
     if config.policy.tuner is not None:
         named.append(("policy", config.policy.tuner, "policy.tuner", config.policy.options))
+    sound = True
     for kind, name, key, options in named:
-        yield _tried(key, lambda k=kind, n=name, i=key, o=options: _part(registry, folder, k, n, i, o))  # type: ignore[misc]
+        found = _tried(key, lambda k=kind, n=name, i=key, o=options: _part(registry, folder, k, n, i, o))  # type: ignore[misc]
+        sound = sound and found.level == "ok"
+        yield found
+    if sound:  # else it would fail for a reason that was just given
+        yield _tried("backend", lambda: _backend(config, folder, registry))
     yield from _observers(config, registry)
     yield from _tuner(config, folder, registry)
+
+
+def _backend(config: Config, folder: Path, registry: Registry) -> str:
+    """Make the backend, which finds out whether its options go together; its files stay in a throw-away folder."""
+    with tempfile.TemporaryDirectory(prefix="pairloop-doctor-") as name:
+        parts = Parts(config, folder / CONFIG_NAME, Path(name), "doctor", registry)
+        try:
+            return f"{type(parts.backend).__name__} can be made"
+        finally:
+            parts.close()
 
 
 def _part(registry: Registry, folder: Path, kind: Any, name: str, key: str, options: dict[str, Any]) -> str:

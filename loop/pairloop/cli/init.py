@@ -40,6 +40,7 @@ def init(
     With --data, the first rows of FILE are read and shown, nothing is imported yet. Without, the campaign uses the
     demonstration data that comes with pairloop. An existing campaign.toml is never overwritten.
     """
+    from pairloop.cli.opening import command
     from pairloop.cli.output import emit_json, line
     from pairloop.config.load import parse_config
     from pairloop.config.template import template
@@ -52,7 +53,7 @@ def init(
     if found is None or data is None:
         changes |= _demo_changes(registry, backend)
     else:
-        changes |= _data_changes(registry, source, _path_for_config(folder, data), found, backend)
+        changes |= _data_changes(registry, source, folder, data, found, backend)
     text = template(changes)
     config = parse_config(text, str(target))
     if not dry_run:
@@ -74,7 +75,7 @@ def init(
     if found is not None:
         _tell(found)
     line(f"Wrote {target} (source {config.data.source}, backend {config.backend.kind}).")
-    line(f"Next: pairloop run {folder}")
+    line(f"Next: {command('run', folder)}")
 
 
 def _target(folder: Path) -> Path:
@@ -105,6 +106,8 @@ def _look(registry: "Registry", source: str, data: Path) -> "Recognised":
         return recognise(open_source(registry, source, {}, data, "--source"))
     except DataError as error:
         message = error.message if str(data) in error.message else f"{data}: {error.message}"
+        if not data.is_file():  # the source speaks of campaign.toml, which does not exist yet
+            raise DataError(message, "Check the path after --data.") from error
         raise DataError(message, error.hint) from error
 
 
@@ -121,8 +124,11 @@ def _demo_changes(registry: "Registry", backend: str | None) -> Changes:
     return {"data": {"source": "demo"}, "backend": settings, "round": {"max_rounds": 6}}
 
 
-def _data_changes(registry: "Registry", source: str, path: str, found: "Recognised", backend: str | None) -> Changes:
+def _data_changes(
+    registry: "Registry", source: str, folder: Path, data: Path, found: "Recognised", backend: str | None
+) -> Changes:
     from pairloop.cli.output import message
+    from pairloop.errors import UsageError
 
     kind = backend or _fitting_backend(registry, found)
     _check_backend(registry, kind)
@@ -130,10 +136,14 @@ def _data_changes(registry: "Registry", source: str, path: str, found: "Recognis
     if kind == "simulated" and found.has_gold:
         settings["options"] = {"gold": "metadata", "gold_key": "gold"}
     elif kind == "simulated":
-        message('Simulated annotators need a gold score: set gold in [backend], or give responses metadata "gold".')
+        raise UsageError(
+            f"{data}: simulated annotators need a gold score, and not every response has a number"
+            ' "gold" in its metadata',
+            "Add it, or take another backend: replay (recorded votes), manual (your own program).",
+        )
     elif kind == "manual":
         message("The backend is 'manual': answers come from your own program (Campaign.ask and Campaign.tell).")
-    return {"data": {"source": source, "path": path}, "backend": settings}
+    return {"data": {"source": source, "path": _path_for_config(folder, data)}, "backend": settings}
 
 
 def _fitting_backend(registry: "Registry", found: "Recognised") -> str:

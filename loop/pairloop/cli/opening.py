@@ -1,5 +1,6 @@
 """From a FOLDER argument to a campaign, its config or its store."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +23,16 @@ def campaign_folder(folder: Path) -> Path:
     if folder.name == CONFIG_NAME and folder.is_file():
         folder = folder.parent
     if not (folder / CONFIG_NAME).exists():
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file", f"Name the folder that holds {CONFIG_NAME}.")
         what = f"{folder} holds no {CONFIG_NAME}" if folder.is_dir() else f"{folder}: there is no such folder"
-        raise UsageError(what, f"Create a campaign with: pairloop init {folder}")
+        raise UsageError(what, f"Create a campaign with: {command('init', folder)}")
     return folder
+
+
+def command(name: str, folder: Path | str) -> str:
+    """A command line to copy: the folder is quoted where the shell needs it."""
+    return f"pairloop {name} {shlex.quote(str(folder))}"
 
 
 def writable_target(path: Path) -> Path:

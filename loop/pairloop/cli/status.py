@@ -52,11 +52,12 @@ def _not_started(folder: Path, config: "Config") -> Facts:
 
 def tell(facts: Facts) -> None:
     """The facts as lines for people."""
+    from pairloop.cli.opening import command
     from pairloop.cli.output import facts as write
     from pairloop.cli.output import line
 
     if not facts["started"]:
-        line(f"{facts['campaign']['name']} was not started yet. Next: pairloop run {facts['campaign']['folder']}")
+        line(f"{facts['campaign']['name']} was not started yet. Next: {command('run', facts['campaign']['folder'])}")
         return
     write({name: text for name, text in _lines(facts) if text is not None})
 

@@ -136,7 +136,7 @@ class PromptsConfig(Options):
     """When a prompt leaves selection and tuning."""
 
     exclude_below: float | None = Field(default=2.0, ge=1.0, le=5.0)
-    """A prompt whose mean rating (1 to 5) is below this is excluded; null keeps all."""
+    """A prompt whose mean rating (1 to 5) is below this is excluded; 1 keeps all."""
     min_ratings: int = Field(default=1, ge=1)
     """Ratings needed before a prompt can be excluded."""
 
@@ -145,7 +145,7 @@ class PolicyConfig(Options):
     """When and how the policy is tuned."""
 
     tuner: str | None = None
-    """Policy tuner (best_of_n, rloo …); null: the policy is never tuned."""
+    """Policy tuner (best_of_n, rloo …); left out, the policy is never tuned."""
     model: str = "scratch"
     """Initial policy π0: a model folder, a hub name, or "scratch" for a small one trained on the pool's responses."""
     start_from: Literal["initial", "previous"] = "initial"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairloop.kit.seeds import generator
+from pairloop.kit.seeds import generator, unit_interval
 from pairloop.pool import Pool, read_only
 from pairloop.posterior import IntArray, PreferencePosterior
 from pairloop.protocols import BatchStrategy, SelectionContext
@@ -41,8 +41,8 @@ class Chooser:
         """About ``n`` picks, in an order that tells annotators nothing about the arms."""
         config = self._ctx.config
         picks = self._again[: n // 2]
-        holdout = self._uniform(Split.HOLDOUT, Arm.HOLDOUT, round(n * config.holdout.share))
-        control = self._uniform(Split.TRAIN, Arm.RANDOM, round(n * config.selection.random_share))
+        holdout = self._uniform(Split.HOLDOUT, Arm.HOLDOUT, self._share(n, config.holdout.share, Arm.HOLDOUT))
+        control = self._uniform(Split.TRAIN, Arm.RANDOM, self._share(n, config.selection.random_share, Arm.RANDOM))
         taken = [pick.rows for pick in (*holdout, *control)]
         rest = max(n - len(picks) - len(holdout) - len(control), 0)
         fresh = self._by_strategy(Arm.FRESH, round(rest * config.policy.fresh_share), taken)
@@ -52,6 +52,13 @@ class Chooser:
         picks += self._again[n // 2 :][: max(n - len(picks), 0)]  # nothing new is left: ask all that was skipped
         order = generator(config.campaign.seed, self._number, "order").permutation(len(picks))
         return [picks[i] for i in order]
+
+    def _share(self, n: int, share: float, arm: Arm) -> int:
+        """An arm's part of ``n`` picks; one too small to be rounded up gets a pick in as many rounds as it is due."""
+        due = n * share
+        if round(due) > 0:
+            return round(due)
+        return int(unit_interval(self._ctx.config.campaign.seed, self._number, "share", arm.value) < due)
 
     def _candidates(self, side: Split, taken: Sequence[tuple[int, int]], purpose: str) -> IntArray:
         without = np.concatenate([self._asked, np.array(taken, dtype=np.int32).reshape(-1, 2)])

@@ -22,6 +22,13 @@ from pairloop.store.database import Database
 _BLOCK = 1 << 20
 
 
+def _mend(kind: str) -> str:
+    """What helps when an artifact is damaged or gone."""
+    if kind != "reward":
+        return "Restore the campaign's folder from a copy."
+    return "Restore the folder from a copy, or train again: pairloop reopen, then pairloop run."
+
+
 def folder_digest(folder: Path) -> tuple[str, int]:
     """(sha256, bytes) of a folder: the hash of its sorted list of relative names and file hashes."""
     entries: list[tuple[str, str]] = []
@@ -89,14 +96,12 @@ class Artifacts:
         kind = self._db.value("SELECT kind FROM artifacts WHERE sha256 = ?", (sha256,))
         folder = self._folder / str(kind) / sha256
         if kind is None or not folder.is_dir():
-            raise CorruptionDetected(
-                f"the artifact {sha256[:12]} is missing ({folder})", "Restore the campaign folder from a copy."
-            )
+            raise CorruptionDetected(f"the artifact {sha256[:12]} is missing ({folder})", _mend(str(kind)))
         found = folder_digest(folder)[0]
         if found != sha256:
             raise CorruptionDetected(
                 f"the artifact {folder} does not match its hash (found {found[:12]})",
-                "Restore the folder from a copy, or train again: pairloop reopen, then pairloop run.",
+                _mend(str(kind)),
             )
         return folder
 

@@ -484,6 +484,33 @@ def test_a_damaged_model_file_is_not_loaded(make: Make, backend: Scripted, damag
     assert "model_damaged" in {event.kind for event in campaign.store.events.tail(50)}
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_round_that_cannot_choose_by_a_damaged_model_trains_again(
+    make: Make, backend: Scripted, missing: bool
+) -> None:
+    """Damage is met when the next round selects; from there, too, the hint leads on."""
+    campaign = make(round={"max_rounds": 4})
+    to_collecting(campaign)
+    backend.answer(keys(campaign))
+    to_training(campaign)
+    campaign.step()
+    row = campaign.store.models.current("reward")
+    assert row is not None
+    folder = campaign.folder / "artifacts" / "reward" / str(row.artifact)
+    (folder / "model.json").write_text("{}")
+    if missing:
+        folder.rename(campaign.folder / "elsewhere")
+    with pytest.raises(CorruptionDetected) as error:
+        campaign.step()
+    assert "pairloop reopen, then pairloop run" in str(error.value.hint)
+    assert campaign.reopen() == 2
+    while campaign.store.rounds.all()[-1].number == 2 or not keys(campaign):
+        assert isinstance(campaign.step(), Advanced)
+    assert len(campaign.store.models.all("reward")) == 2
+    assert campaign._context.current_model() is not None
+    assert campaign.store.check() == []
+
+
 # ----------------------------------------------------------------------------------------------- evil tuners
 
 

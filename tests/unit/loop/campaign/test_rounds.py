@@ -519,6 +519,19 @@ def test_ask_and_tell_need_no_backend(make: Make, backend: Scripted) -> None:
         campaign.ask()
 
 
+def test_what_was_answered_is_not_asked_again(make: Make, backend: Scripted) -> None:
+    """Nor when the round goes on: a caller that asks, tells and steps in a loop never repeats a question."""
+    campaign = make(round={"max_rounds": 2})
+    batch = campaign.ask()
+    campaign.tell([backend.vote(task.key) for task in batch.tasks[:2]])
+    assert [task.key for task in campaign.ask().tasks] == [task.key for task in batch.tasks[2:]]
+    campaign.tell([backend.vote(task.key) for task in batch.tasks[2:]])
+    while state(campaign) is not RoundState.CLOSED:
+        assert campaign.ask().tasks == ()
+        campaign.step()
+    assert campaign.ask().round == 2
+
+
 def test_what_is_asked_but_not_told_is_published_by_the_next_step(make: Make, backend: Scripted) -> None:
     campaign = make()
     batch = campaign.ask()

@@ -95,6 +95,12 @@ def test_a_folder_without_a_campaign_is_told_so_and_init_suggested(command: str,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_in_place_of_the_folder_is_called_a_file(campaign, invoke) -> None:
+    result = invoke("run", campaign / "prompts.jsonl")
+    assert result.exit_code == 2
+    assert "prompts.jsonl is a file" in result.stderr
+
+
 def test_a_wrong_key_is_named_with_a_suggestion(campaign, invoke) -> None:
     config = campaign / "campaign.toml"
     config.write_text(config.read_text().replace("max_rounds", "max_round"))

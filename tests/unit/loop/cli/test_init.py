@@ -56,6 +56,24 @@ def test_data_without_votes_and_gold_is_left_to_people(tmp_path, invoke, write_p
     assert facts["backend"] in ("csv", "manual")
 
 
+def test_simulated_annotators_without_a_gold_score_are_refused(tmp_path, invoke, write_prompts) -> None:
+    data = write_prompts(tmp_path / "p.jsonl", gold=False)
+    result = invoke("init", tmp_path / "c", "--data", data, "--backend", "simulated")
+    assert result.exit_code == 2
+    assert "need a gold score" in result.stderr
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_next_command_can_be_copied_into_a_shell(tmp_path, invoke) -> None:
+    assert f"Next: pairloop run '{tmp_path}/my campaign'" in invoke("init", tmp_path / "my campaign").stdout
+
+
+def test_missing_data_is_not_blamed_on_a_file_that_does_not_exist_yet(tmp_path, invoke) -> None:
+    result = invoke("init", tmp_path / "c", "--data", tmp_path / "missing.jsonl")
+    assert "--data" in result.stderr
+    assert "campaign.toml" not in result.stderr
+
+
 def test_data_in_the_folder_is_named_relative_so_that_the_folder_can_move(tmp_path, invoke, write_prompts) -> None:
     (tmp_path / "c").mkdir()
     write_prompts(tmp_path / "c" / "p.jsonl")

@@ -41,6 +41,21 @@ def test_the_arms_have_their_shares_and_the_order_tells_nothing(tmp_path: Path, 
             assert a.model is None, "there is no model before the first fit"
 
 
+def test_rounds_too_small_for_their_shares_get_them_over_time(tmp_path: Path, backend: Scripted) -> None:
+    """Else a campaign of small rounds would never measure anything."""
+    with scripted_campaign(
+        tmp_path / "c", backend, round={"size": 2, "max_rounds": 40}, data={"options": {"prompts": 100}},
+        holdout={"share": 0.2}, selection={"random_share": 0.2, "compare_arms": False},
+    ) as campaign:  # fmt: skip
+        for number in range(1, 31):
+            batch_of = campaign.ask()
+            assert (batch_of.round, len(batch_of.tasks)) == (number, 2)
+            campaign.abandon("enough")
+        arms = Counter(a.arm for number in range(1, 31) for a in batch(campaign, number))
+        assert 5 <= arms[Arm.HOLDOUT] <= 20
+        assert 5 <= arms[Arm.RANDOM] <= 20
+
+
 def test_sides_are_balanced_and_stored(tmp_path: Path, backend: Scripted) -> None:
     with scripted_campaign(
         tmp_path / "c", backend, round={"size": 100}, data={"options": {"prompts": 100}}
