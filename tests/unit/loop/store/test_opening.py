@@ -6,6 +6,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -237,12 +239,18 @@ def as_nobody(script: str, *arguments: str, **options: object) -> subprocess.Com
     )
 
 
-def test_a_read_only_folder_is_refused_before_anything_happens(tmp_path: Path) -> None:
-    folder = tmp_path / "campaign"
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that others may enter; the parents of ``tmp_path`` are private, and other test runs keep them so."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+def test_a_read_only_folder_is_refused_before_anything_happens(open_to_all: Path) -> None:
+    folder = open_to_all / "campaign"
     Store.open(folder).close()
-    for path in (tmp_path, *tmp_path.parents):
-        if path.stat().st_uid == os.geteuid() and path != Path("/tmp"):  # noqa: S108
-            path.chmod(path.stat().st_mode | 0o055)
     folder.chmod(0o555)
     for path in folder.iterdir():
         path.chmod(0o444)
