@@ -2,13 +2,12 @@
 
 import json
 import platform
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pairloop import __version__
 from pairloop.config import Config
 from pairloop.kit.atomic import write_atomic
+from pairloop.kit.versions import installed_versions
 from pairloop.registry import Registry
 from pairloop.store import Store
 
@@ -26,7 +25,7 @@ def manifest(store: Store, config: Config, registry: Registry) -> dict[str, Any]
             {"part": f"{o.kind}.{o.name}", "distribution": o.distribution, "version": o.version}
             for o in registry.loaded
         ],
-        "versions": {"pairloop": __version__, "python": platform.python_version(), **_versions()},
+        "versions": {"pairloop": __version__, "python": platform.python_version(), **installed_versions(_PACKAGES)},
         "machine": {"system": platform.system(), "processor": platform.machine()},
         "models": [
             {"role": row.role, "round": row.round, "artifact": row.artifact, "votes": row.votes}
@@ -34,17 +33,6 @@ def manifest(store: Store, config: Config, registry: Registry) -> dict[str, Any]
             for row in store.models.all(role)
         ],
     }
-
-
-@cache
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def write_manifest(store: Store, config: Config, registry: Registry) -> None:

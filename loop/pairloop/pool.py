@@ -30,7 +30,7 @@ class Pool:
         responses: (R) in order of import.
         prompts: the prompts by id; ``prompt``: (R,) prompt number; ``group``: (R,) group number.
         holdout: (R,) True on the holdout side; ``excluded``: (R,) True where the prompt left the campaign.
-        blocks: start and end row lists of prompts with all pairs; see `candidates`.
+        all_pairs: the rows of each prompt all of whose pairs may be asked.
         listed: (M, 2) rows of pairs that have a database row; ``fresh``: (M,) True where a policy brought the pair.
         listed_only: (P,) True where only pairs with a database row may be asked.
     """

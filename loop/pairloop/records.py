@@ -120,6 +120,10 @@ class Pair:
     first: str
     second: str
 
+    def displayed(self, flipped: bool) -> tuple[str, str]:
+        """Response ids (left, right) under a stored flip."""
+        return (self.second, self.first) if flipped else (self.first, self.second)
+
 
 @dataclass(frozen=True, slots=True)
 class ResponseView:

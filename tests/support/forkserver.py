@@ -74,11 +74,12 @@ def _warm_up() -> None:
     for module in _WARM:
         importlib.import_module(module)
     from pairloop import manifest
+    from pairloop.kit.versions import installed_versions
     from support import mutants, scenarios
 
     assert mutants.MUTANTS
     scenarios.registry()
-    manifest._versions()
+    installed_versions(manifest._PACKAGES)
 
 
 def _serve(request: Request) -> Answer:

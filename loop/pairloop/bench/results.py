@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pairloop import __version__
@@ -10,19 +9,14 @@ from pairloop.bench.cell import Point
 from pairloop.bench.plan import Cell
 from pairloop.errors import CorruptionDetected
 from pairloop.kit.atomic import write_atomic
+from pairloop.kit.versions import installed_versions
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
     """What a cached result depends on besides its settings."""
-    found = {"pairloop": __version__}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"pairloop": __version__, **installed_versions(_PACKAGES)}
 
 
 def result_file(out: Path, cell: Cell, fingerprint: str) -> Path:

@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from pairloop.budget import spending
 from pairloop.config import Config
 from pairloop.kit.canonical import digest
 from pairloop.kit.clock import now
+from pairloop.kit.versions import installed_versions
 from pairloop.metrics import Estimate
 from pairloop.records import Arm, Assignment, Choice
 from pairloop.report import agreement, examples, learning, people, policy, rounds
@@ -158,7 +158,7 @@ def _provenance(store: Store, config: Config) -> Provenance:
         created_at=store.get_meta("created_at"),
         config_digest=digest(dumped),
         config={section: _without_options(values) for section, values in dumped.items()},
-        versions={"pairloop": __version__, "Python": platform.python_version(), **_versions()},
+        versions={"pairloop": __version__, "Python": platform.python_version(), **installed_versions(_PACKAGES)},
         imports=tuple(store.imports()),
         models=tuple((row.role, row.round, row.artifact or "rejected") for row in models),
         log_rows=store.annotations.last_seq(),
@@ -170,13 +170,3 @@ def _without_options(section: dict[str, Any]) -> dict[str, Any]:
         key: dict.fromkeys(sorted(value), _HIDDEN) if key == "options" and value else value
         for key, value in section.items()
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

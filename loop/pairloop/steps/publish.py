@@ -128,7 +128,7 @@ def build_tasks(ctx: StepContext, assignments: Sequence[Assignment]) -> list[Tas
     tasks = []
     for assignment in assignments:
         pair = pairs[assignment.pair_id]
-        left, right = (pair.second, pair.first) if assignment.flipped else (pair.first, pair.second)
+        left, right = pair.displayed(assignment.flipped)
         prompt = prompts[pair.prompt_id]
         tasks.append(_task(assignment, prompt, responses[left], responses[right], guesses, recorded))
     return tasks

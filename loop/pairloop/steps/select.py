@@ -129,7 +129,7 @@ def _prelabels(
     out: dict[str, Prelabel] = {}
     for assignment in assignments:
         pair = pairs[assignment.pair_id]
-        left, right = (pair.second, pair.first) if assignment.flipped else (pair.first, pair.second)
+        left, right = pair.displayed(assignment.flipped)
         rows = np.array([[pool.row_of[left], pool.row_of[right]]])
         p_left = float(posterior.probability(rows)[0])
         blind = assignment.arm in (Arm.HOLDOUT, Arm.RANDOM) or (
