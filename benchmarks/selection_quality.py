@@ -1,179 +1,200 @@
-"""Does choosing pairs pay? Random, entropy, BALD and log-det on simulated preferences, paired by seed.
+"""Does choosing pairs pay? Selection strategies against random on simulated preferences, paired by seed.
 
-    python benchmarks/selection_quality.py                       # every setting, 20 seeds, about five minutes
-    python benchmarks/selection_quality.py --settings flips --seeds 40
+    python benchmarks/selection_quality.py                                    # every setting, 20 seeds
+    python benchmarks/selection_quality.py --settings "flips 25 %" --arms default logdet:nodes=0 epig --seeds 40
+    python benchmarks/selection_quality.py --head product --arms default      # whole fits of the product: slow
 
 Each seed makes a pool (prompts with four responses, features, a hidden reward), a test pool from other prompts, and one
-vote for every pair, which is what a strategy gets when it asks that pair. Every arm refits a Bradley–Terry head
-(Laplace posterior, prior strength by evidence, the true flip rate known) after each batch, from the same start.
-Printed for each arm: test accuracy averaged over the rounds, minus that of the random arm, with a 95 % t-interval over
-seeds; the same for log-loss (negative is better); and labels to reach the random arm's final accuracy, as a share of
-the random arm's labels (mean curves, so without an interval). A linear truth flatters a linear head: this says how
-the strategies behave, not what a campaign on real votes will save.
+vote for every pair, which is what a strategy gets when it asks that pair (`simulated_pools`). Every arm refits a
+Bradley–Terry head with a Laplace posterior from scratch after each batch. ``--head quick``: prior strength by evidence,
+the crowd's flip rate known; ``--head product``: everything is estimated from the votes, annotators too, as in a
+campaign. Batches of active arms hold a random slice, as in a campaign; the temperature is fitted on random votes alone.
+
+Printed against the random arm: test accuracy averaged over the rounds, after round 1, log-loss of the crowd's votes at
+the end (negative is better) raw and with temperature, and ECE at the end against the crowd's true probabilities, all
+with 95 % t-intervals over seeds. ``labels``: to reach the random arm's final accuracy, as a share of the random arm's
+labels, on mean curves, with a bootstrap interval over seeds. A linear truth flatters a linear head: this says how the
+strategies behave, not what a campaign on real votes will save.
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from pathlib import Path
 
 import numpy as np
 from scipy import stats
-from scipy.special import expit, log_expit
+from scipy.special import expit
+from simulated_pools import DIMENSIONS, PROMPTS, SETTINGS, Pool, Setting, World
 
-from pairloop.acquisition import LogdetOptions, LogdetStrategy, RandomStrategy, bald, entropy, from_acquisition
+from pairloop.acquisition.plugin import pairloop_strategies
+from pairloop.config.models import SelectionConfig
 from pairloop.kit.threads import numeric_threads
 from pairloop.posterior import PreferencePosterior
 from pairloop.protocols import BatchStrategy, SelectionContext
+from pairloop_reward.calibration import calibrate
+from pairloop_reward.head import HeadFit, fit_head
+from pairloop_reward.joint import Panel, fit_joint
+from pairloop_reward.laplace import cholesky, marginal_precision, whiten
+from pairloop_reward.likelihood import Votes
+from pairloop_reward.reliability import FlipPrior
+from pairloop_reward.search import choose
 
-DIMENSIONS, PROMPTS, RESPONSES, BATCH, ROUNDS = 32, 500, 4, 40, 10
-
-
-@dataclass(frozen=True)
-class Setting:
-    flips: float = 0.0
-    tails: float = 0.0  # share of responses whose features, but not rewards, lie three to ten times as far out
-    copies: float = 0.0  # share of prompts that nearly repeat one of five common prompts
-    bend: float = 0.0  # weight of a part of the reward that no linear head can learn
-    scale: float = 2.0  # standard deviation of a typical margin
-
-
-SETTINGS = {
-    "clean": Setting(),
-    "flips": Setting(flips=0.2),
-    "close calls": Setting(scale=0.7),
-    "outliers": Setting(flips=0.1, tails=0.1),
-    "near-duplicates": Setting(flips=0.1, copies=0.7),
-    "misspecified": Setting(flips=0.1, bend=1.0),
-}
-ARMS: dict[str, Callable[[], BatchStrategy]] = {
-    "random": RandomStrategy,
-    "entropy": lambda: from_acquisition(entropy),
-    "bald": lambda: from_acquisition(bald),
-    "logdet": LogdetStrategy,
-    "  cold bound": lambda: LogdetStrategy(LogdetOptions(cold_leverage=0.5)),
-    "  bound always": lambda: LogdetStrategy(LogdetOptions(cold_leverage=0.5, leverage=0.5)),
-    "  mean margin": lambda: LogdetStrategy(LogdetOptions(nodes=0)),
-}
+BATCH, ROUNDS, TEST_PROMPTS, BINS = 40, 10, 300, 15
+MEASURES = ("accuracy", "log_loss_raw", "log_loss", "ece_raw", "ece")
+STRENGTHS = 2.0 ** np.arange(-6, 5)  # prior precisions of the quick head
 
 
-@dataclass(frozen=True)
-class Pool:
-    features: np.ndarray  # (R, D)
-    reward: np.ndarray  # (R,)
-    pairs: np.ndarray  # (N, 2)
-    prompt: np.ndarray  # (R,)
-    votes: np.ndarray  # (N,) 1 where the left response won
+class Learner:
+    """Votes in, posterior out."""
+
+    def __init__(self, pool: Pool, setting: Setting, how: str) -> None:
+        self.pool, self.noise, self.how = pool, setting.noise, how
+        self.strength = 4
+
+    def fit(self, asked: np.ndarray, control: np.ndarray, seed: int) -> tuple[HeadFit, float]:
+        """The head on the votes of these pairs, and the temperature by those under the mask ``control``."""
+        pool = self.pool
+        left, right = pool.pairs[asked].T
+        votes = Votes(pool.features[left] - pool.features[right], pool.outcome[asked], np.ones(len(asked)))
+        group = pool.prompt[left]
+        if self.how == "quick":
+            fit = self._quick(votes)
+        else:
+            pooled = choose(votes, group, (DIMENSIONS, 0), (1.0, 0.5), None).fit
+            annotator = np.unique(pool.annotator[asked], return_inverse=True)[1]
+            joint = fit_joint(votes, Panel(annotator, None, FlipPrior.standard()), pooled)
+            fit, votes = joint.fit, joint.votes
+        return fit, calibrate(votes, group, control, fit, folds=5, seed=seed).temperature
+
+    def _quick(self, votes: Votes) -> HeadFit:
+        """Uphill over prior strengths from the last round's."""
+        seen: dict[int, HeadFit] = {}
+
+        def at(k: int) -> HeadFit:
+            if k not in seen:
+                seen[k] = fit_head(votes, np.full(DIMENSIONS, STRENGTHS[k]), self.noise)
+            return seen[k]
+
+        for step in (-1, 1):
+            while (
+                0 <= self.strength + step < len(STRENGTHS)
+                and at(self.strength + step).log_evidence > at(self.strength).log_evidence
+            ):
+                self.strength += step
+        return at(self.strength)
 
 
-class World:
-    """The hidden truth of one seed, from which pools are drawn."""
-
-    def __init__(self, setting: Setting, seed: int) -> None:
-        self.setting, self.generator = setting, np.random.default_rng([seed, 77])
-        self.spectrum = 1.0 / np.sqrt(1.0 + np.arange(DIMENSIONS))
-        self.common = self.generator.standard_normal((5, RESPONSES, DIMENSIONS))
-        self.weights = self.generator.standard_normal(DIMENSIONS)
-        self.bends = self.generator.standard_normal((DIMENSIONS, 8))
-
-    def pool(self, prompts: int) -> Pool:
-        setting, generator = self.setting, self.generator
-        x = generator.standard_normal((prompts, RESPONSES, DIMENSIONS))
-        repeated = generator.random(prompts) < setting.copies
-        x[repeated] = self.common[generator.integers(5, size=repeated.sum())] + 0.1 * x[repeated]
-        x = x.reshape(-1, DIMENSIONS) * self.spectrum
-        raw = x @ self.weights / np.linalg.norm(self.spectrum * self.weights)
-        raw = raw + setting.bend * np.tanh(2 * x @ self.bends).sum(axis=1) / 2
-        reward = setting.scale * raw / np.sqrt(2)
-        far = generator.random(len(x)) < setting.tails
-        x[far] *= generator.uniform(3, 10, (far.sum(), 1))
-        first, second = np.triu_indices(RESPONSES, 1)
-        pairs = (RESPONSES * np.arange(prompts)[:, None, None] + np.stack([first, second], axis=1)).reshape(-1, 2)
-        won = generator.random(len(pairs)) < expit(reward[pairs[:, 0]] - reward[pairs[:, 1]])
-        votes = won ^ (generator.random(len(pairs)) < setting.flips)
-        return Pool(x, reward, pairs, np.repeat(np.arange(prompts), RESPONSES), votes.astype(float))
+def posterior_of(features: np.ndarray, fit: HeadFit | None, temperature: float = 1.0) -> PreferencePosterior:
+    if fit is None:
+        return PreferencePosterior(np.zeros(len(features)), features, fitted=False)
+    factor = cholesky(marginal_precision(fit.precision, 2))
+    return PreferencePosterior(
+        features @ fit.weights, whiten(features, factor), fit.flip_rate, tie=fit.tie, temperature=temperature
+    )
 
 
-def fit(x: np.ndarray, y: np.ndarray, flips: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and precision of the Laplace posterior whose prior strength has the largest evidence."""
-    best = (-np.inf, np.zeros(x.shape[1]), np.eye(x.shape[1]))
-    for strength in 10.0 ** np.arange(-1.0, 2.6, 0.5):
-        w = np.zeros(x.shape[1])
-        for _ in range(12):
-            p = expit(x @ w)
-            seen = (1 - 2 * flips) * p + flips
-            slope = (1 - 2 * flips) * p * (1 - p)
-            gradient = x.T @ ((y - seen) * slope / (seen * (1 - seen))) - strength * w
-            precision = (x * (slope**2 / (seen * (1 - seen)))[:, None]).T @ x + strength * np.eye(len(w))
-            step = np.linalg.solve(precision, gradient)
-            w = w + step * min(1.0, 3.0 / max(np.linalg.norm(step), 1e-12))
-        seen = (1 - 2 * flips) * expit(x @ w) + flips
-        likelihood = np.sum(np.log(np.where(y > 0, seen, 1 - seen)))
-        evidence = likelihood - 0.5 * strength * w @ w + 0.5 * len(w) * np.log(strength)
-        evidence -= 0.5 * np.linalg.slogdet(precision)[1]
-        if evidence > best[0]:
-            best = evidence, w, precision
-    return best[1], best[2]
-
-
-def posterior_of(pool: Pool, asked: list[int], flips: float) -> tuple[PreferencePosterior, np.ndarray]:
-    if not asked:
-        return PreferencePosterior(np.zeros(len(pool.features)), pool.features, flips, fitted=False), np.zeros(
-            DIMENSIONS
-        )
-    x = pool.features[pool.pairs[asked, 0]] - pool.features[pool.pairs[asked, 1]]
-    w, precision = fit(x, pool.votes[asked], flips)
-    whitened = np.linalg.solve(np.linalg.cholesky(precision), pool.features.T).T
-    return PreferencePosterior(pool.features @ w, whitened, flips), w
-
-
-def judge(w: np.ndarray, test: Pool) -> tuple[float, float]:
-    """Accuracy against the true order, and log-loss against the true probabilities, of pairs of the test pool."""
-    margin = (test.features @ w)[test.pairs] @ [1, -1]
+def judge(posterior: PreferencePosterior, test: Pool, noise: float) -> list[float]:
+    """`MEASURES` on all pairs of the test pool: accuracy of the true order, the rest against true probabilities."""
     truth = test.reward[test.pairs] @ [1, -1]
-    chance = expit(truth)
-    loss = -np.mean(chance * log_expit(margin) + (1 - chance) * log_expit(-margin))
-    return float(np.mean((margin > 0) == (truth > 0))), float(loss)
+    chance = (1.0 - 2.0 * noise) * expit(truth) + noise
+    margin = posterior.margin(test.pairs)
+    guesses = [posterior.probability(test.pairs, calibrated=scaled) for scaled in (False, True)]
+    losses = [-float(np.mean(chance * np.log(p) + (1 - chance) * np.log1p(-p))) for p in guesses]
+    return [float(np.mean((margin > 0) == (truth > 0))), *losses, *(calibration_error(p, chance) for p in guesses)]
 
 
-def curve(strategy: BatchStrategy, setting: Setting, seed: int) -> np.ndarray:
-    """(ROUNDS, 2) accuracy and log-loss after each batch."""
+def calibration_error(p: np.ndarray, chance: np.ndarray) -> float:
+    """ECE over bins of equal mass, with the true chance of a hit in place of noisy hits."""
+    order = np.argsort(np.maximum(p, 1.0 - p), kind="stable")
+    confidence = np.maximum(p, 1.0 - p)[order]
+    hit = np.where(p > 0.5, chance, 1.0 - chance)[order]
+    gaps = [part.sum() for part in np.array_split(confidence - hit, BINS)]
+    return float(np.abs(gaps).sum() / len(p))
+
+
+def curve(strategy: BatchStrategy | None, setting: Setting, seed: int, how: str, share: float) -> np.ndarray:
+    """(ROUNDS, len(MEASURES)) after each batch; without a strategy every pick is random."""
     world = World(setting, seed)
-    pool, test = world.pool(PROMPTS), world.pool(300)
-    asked: list[int] = []
-    points = []
-    posterior, _ = posterior_of(pool, asked, setting.flips)
+    pool, test = world.pool(PROMPTS), world.pool(TEST_PROMPTS)
+    learner = Learner(pool, setting, how)
+    asked, control = np.zeros(0, dtype=int), np.zeros(0, dtype=bool)
+    posterior, points = posterior_of(pool.features, None), []
     for number in range(ROUNDS):
         rest = np.setdiff1d(np.arange(len(pool.pairs)), asked)
-        context = SelectionContext(
-            posterior,
-            pool.pairs[rest],
-            pool.prompt,
-            pool.prompt,
-            pool.pairs[:0],
-            np.ones(len(rest)),
-            1,
-            seed * 1000 + number,
-        )
-        asked += rest[strategy.select(context, BATCH).picks].tolist()
-        posterior, w = posterior_of(pool, asked, setting.flips)
-        points.append(judge(w, test))
+        drawn = round(BATCH * share) if strategy else BATCH
+        uniform = np.random.default_rng([seed, number, 5]).choice(rest, drawn, replace=False)
+        active = np.zeros(0, dtype=int)
+        if strategy:
+            rest = np.setdiff1d(rest, uniform)
+            context = SelectionContext(
+                posterior=posterior,
+                candidates=pool.pairs[rest],
+                prompt=pool.prompt,
+                group=pool.prompt,
+                pending=pool.pairs[uniform],
+                asked=pool.pairs[asked],
+                cost=np.ones(len(rest)),
+                per_prompt=1,
+                seed=1000 * seed + number,
+            )
+            active = rest[strategy.select(context, BATCH - drawn).picks]
+        asked, control = np.r_[asked, uniform, active], np.r_[control, uniform >= 0, active < 0]
+        fit, temperature = learner.fit(asked, control, seed)
+        posterior = posterior_of(pool.features, fit, temperature)
+        points.append(judge(posterior_of(test.features, fit, temperature), test, setting.noise))
     return np.array(points)
+
+
+def make_strategy(text: str) -> BatchStrategy | None:
+    """``name`` or ``name:option=value,option=value``; ``default`` is the product's."""
+    name, _, settings = text.partition(":")
+    if name == "random":
+        return None
+    name = SelectionConfig().strategy if name == "default" else name
+    spec = {spec.name: spec for spec in pairloop_strategies()}[name]
+    given = dict(item.split("=") for item in settings.split(",") if item)
+    return spec.factory(spec.options.model_validate(given) if spec.options else None)
 
 
 def interval(values: np.ndarray) -> str:
     half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():+.4f} ± {half:.4f}"
+    return f"{values.mean():+.3f} ± {half:.3f}"
 
 
-def labels_needed(mine: np.ndarray, random: np.ndarray) -> str:
-    """Where the mean accuracy curve first reaches the random arm's last point, as a share of its labels."""
-    best = np.maximum.accumulate(mine)
-    target = random[-1]
+def labels_needed(mine: np.ndarray, random: np.ndarray, draws: int = 1000) -> tuple[float, float, float]:
+    """Share of the random arm's labels to reach its final accuracy, with a 95 % interval; (seeds, rounds) curves."""
+    rows = np.random.default_rng(1).integers(len(mine), size=(draws, len(mine)))
+    shares = [_crossing(mine[r].mean(axis=0), random[r].mean(axis=0)) for r in (slice(None), *rows)]
+    low, high = np.percentile(shares[1:], [2.5, 97.5], method="nearest")
+    return shares[0], float(low), float(high)
+
+
+def _crossing(mine: np.ndarray, random: np.ndarray) -> float:
+    best, target = np.r_[0.5, np.maximum.accumulate(mine)], random.max()
     if best[-1] < target:
-        return "> 100 %"
+        return float("inf")
     place = int(np.argmax(best >= target))
-    step = (target - best[place - 1]) / (best[place] - best[place - 1]) if place else 1.0
-    return f"{100 * (place + step) / len(mine):.0f} %"
+    return float((place - 1 + (target - best[place - 1]) / (best[place] - best[place - 1])) / len(mine))
+
+
+def _percent(share: float) -> str:
+    return ">100" if share == float("inf") else f"{100 * share:.0f}"
+
+
+def show(name: str, curves: dict[str, np.ndarray]) -> None:
+    base = curves["random"]
+    end = dict(zip(MEASURES, base[:, -1].mean(axis=0), strict=True))
+    print(f"\n{name}: random ends at " + ", ".join(f"{measure} {value:.3f}" for measure, value in end.items()))
+    titles = ("Δ accuracy", "Δ round 1", "Δ log-loss raw", "Δ log-loss", "Δ ECE", "labels, %")
+    print(f"  {'arm':24}" + "".join(f"{title:>17}" for title in titles))
+    for arm, values in curves.items():
+        if arm == "random":
+            continue
+        delta = values - base
+        columns = (delta[:, :, 0].mean(1), delta[:, 0, 0], delta[:, -1, 1], delta[:, -1, 2], delta[:, -1, 4])
+        share, low, high = (_percent(x) for x in labels_needed(values[:, :, 0], base[:, :, 0]))
+        cells = [*(interval(column) for column in columns), f"{share} [{low}, {high}]"]
+        print(f"  {arm:24}" + "".join(f"{cell:>17}" for cell in cells), flush=True)
 
 
 def main() -> None:
@@ -181,21 +202,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--settings", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--arms", nargs="*", default=["default", "entropy", "bald"], help="name:option=value,…")
+    parser.add_argument("--head", choices=("quick", "product"), default="quick")
+    parser.add_argument("--random-share", type=float, default=SelectionConfig().random_share)
+    parser.add_argument("--json", type=Path, help="also write every curve: setting → arm → seeds × rounds × measures")
     args = parser.parse_args()
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     print(f"{len(seeds)} seeds, {ROUNDS} rounds of {BATCH} from {PROMPTS * 6} pairs, {DIMENSIONS} dimensions")
+    everything = {}
     with numeric_threads():
         for name in args.settings:
-            curves = {arm: np.array([curve(make(), SETTINGS[name], s) for s in seeds]) for arm, make in ARMS.items()}
-            base = curves["random"]
-            final = base[:, -1].mean(axis=0)
-            print(f"\n{name}: random ends at accuracy {final[0]:.3f}, log-loss {final[1]:.3f}")
-            print(f"  {'arm':17}{'Δ accuracy':>18}{'Δ after round 1':>20}{'Δ log-loss':>20}{'labels needed':>15}")
-            for arm, values in curves.items():
-                delta = values - base
-                needed = labels_needed(values[:, :, 0].mean(axis=0), base[:, :, 0].mean(axis=0))
-                cells = [interval(d) for d in (delta[:, :, 0].mean(1), delta[:, 0, 0], delta[:, :, 1].mean(1))]
-                print(f"  {arm:17}{cells[0]:>18}{cells[1]:>20}{cells[2]:>20}{needed:>15}", flush=True)
+            curves = {
+                arm: np.array(
+                    [curve(make_strategy(arm), SETTINGS[name], s, args.head, args.random_share) for s in seeds]
+                )
+                for arm in dict.fromkeys(["random", *args.arms])
+            }
+            show(name, curves)
+            everything[name] = {arm: values.tolist() for arm, values in curves.items()}
+    if args.json:
+        args.json.write_text(json.dumps({"measures": MEASURES, "settings": everything}) + "\n")
 
 
 if __name__ == "__main__":
