@@ -98,7 +98,7 @@ def judge(posterior: PreferencePosterior, test: Pool, noise: float) -> list[floa
     truth = test.reward[test.pairs] @ [1, -1]
     chance = (1.0 - 2.0 * noise) * expit(truth) + noise
     margin = posterior.margin(test.pairs)
-    guesses = [posterior.probability(test.pairs, calibrated=scaled) for scaled in (False, True)]
+    guesses = [posterior.probability(test.pairs, calibrated=scaled).clip(1e-12, 1 - 1e-12) for scaled in (False, True)]
     losses = [-float(np.mean(chance * np.log(p) + (1 - chance) * np.log1p(-p))) for p in guesses]
     return [float(np.mean((margin > 0) == (truth > 0))), *losses, *(calibration_error(p, chance) for p in guesses)]
 
