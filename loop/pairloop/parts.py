@@ -116,6 +116,10 @@ class Parts:
         local = resolve_path(self._file, value)
         return str(local) if local is not None and local.is_dir() else value
 
+    def gold_path(self) -> Path | None:
+        """The file of gold items."""
+        return resolve_path(self._file, self._config.quality.gold_path)
+
     def check(self) -> None:
         """Resolve every named part and its options without making any.
 

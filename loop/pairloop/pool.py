@@ -18,6 +18,7 @@ from pairloop.posterior import IntArray
 from pairloop.protocols import BoolArray
 from pairloop.records import Pair, Prompt, ResponseView, Split
 from pairloop.store import Store
+from pairloop.store.pool import GOLD_SOURCE
 
 A = TypeVar("A", bound=NDArray[Any])
 
@@ -33,6 +34,7 @@ class Pool:
         all_pairs: the rows of each prompt all of whose pairs may be asked.
         listed: (M, 2) rows of pairs that have a database row; ``fresh``: (M,) True where a policy brought the pair.
         listed_only: (P,) True where only pairs with a database row may be asked.
+        gold: (R,) True where only a gold file brought the text: it may be asked as gold and is no part of the pool else.
     """
 
     responses: tuple[ResponseView, ...]
@@ -45,6 +47,7 @@ class Pool:
     listed: IntArray
     fresh: BoolArray
     listed_only: BoolArray
+    gold: BoolArray
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -54,7 +57,7 @@ class Pool:
     @property
     def trainable(self) -> BoolArray:
         """(R,) True where features and heads may learn from the text."""
-        return ~self.holdout
+        return ~self.holdout & ~self.gold
 
     def pair(self, row: IntArray) -> Pair:
         """The pair of two row numbers."""
@@ -75,13 +78,13 @@ class Pool:
         ``without``: (M, 2) rows of pairs that were asked already. ``only``: (K, 2) rows of the pairs in question, where
         not all are.
         """
-        usable = ~self.excluded & (self.holdout if side is Split.HOLDOUT else ~self.holdout)
+        usable = ~self.excluded & ~self.gold & (self.holdout if side is Split.HOLDOUT else ~self.holdout)
         if only is None:
             listed = self.listed[self.listed_only[self.prompt[self.listed[:, 0]]]]  # the others are implied
             blocks = [block for block in self.all_pairs if usable[block[0]]]
         else:
             listed, blocks = only, []
-        found = _uniform(listed[usable[listed[:, 0]]], blocks, cap + len(without), rng)
+        found = _uniform(listed[usable[listed].all(axis=1)], blocks, cap + len(without), rng)
         found = found[~np.isin(self.code(found), self.code(without))]
         if len(found) > cap:
             found = found[np.sort(rng.choice(len(found), cap, replace=False))]
@@ -126,15 +129,18 @@ def load_pool(store: Store) -> Pool:
     number = {prompt.id: i for i, (prompt, _, _) in enumerate(prompts)}
     sides = store.pool.groups()
     group_number = {group: i for i, group in enumerate(sides)}
+    stored = store.pool.responses()
     responses = tuple(
         ResponseView(r.id, r.prompt_id, by_id[r.prompt_id].content, r.text, by_id[r.prompt_id].group, r.metadata)
-        for r in store.pool.responses()
+        for r in stored
     )
+    gold = np.array([[p.source for p in r.provenance] == [GOLD_SOURCE] for r in stored], dtype=bool)
     prompt_of = np.array([number[r.prompt_id] for r in responses], dtype=np.int32)
     excluded = np.array([reason is not None for _, _, reason in prompts], dtype=bool)
     held = np.array([sides[prompt.group] is Split.HOLDOUT for prompt, _, _ in prompts], dtype=bool)
     open_pairing = np.array([pairing == "all" for _, pairing, _ in prompts], dtype=bool)
     order = np.argsort(prompt_of, kind="stable")
+    order = order[~gold[order]]
     starts = np.searchsorted(prompt_of[order], np.arange(len(prompts) + 1))
     blocks = tuple(
         order[starts[p] : starts[p + 1]].astype(np.int32)
@@ -155,6 +161,7 @@ def load_pool(store: Store) -> Pool:
         listed=read_only(listed),
         fresh=read_only(np.array([fresh is not None for _, fresh in pairs], dtype=bool)),
         listed_only=read_only(~open_pairing),
+        gold=read_only(gold),
     )
 
 

@@ -43,13 +43,16 @@ class Arm(StrEnum):
     """Why a pair is in a batch; decides what its votes may be used for.
 
     ACTIVE and FRESH votes train. RANDOM votes (the control arm, drawn uniformly from the training side) train and
-    calibrate. HOLDOUT votes (drawn uniformly from groups that never train) only measure.
+    calibrate. HOLDOUT votes (drawn uniformly from groups that never train) only measure the model. GOLD votes (on
+    pairs whose right answer is known) only measure annotators: they never train, and no measure of the model or of
+    agreement sees them.
     """
 
     ACTIVE = "active"
     FRESH = "fresh"
     RANDOM = "random"
     HOLDOUT = "holdout"
+    GOLD = "gold"
 
 
 class Split(StrEnum):
@@ -173,6 +176,7 @@ class Task:
     Attributes:
         left, right: the texts as displayed: the stored flip is already applied.
         recorded: votes that came with the data, already mirrored to the display order: LEFT means the displayed left.
+        not_for: annotators who judged this pair in an earlier round; a backend that assigns people asks others.
     """
 
     key: str
@@ -187,6 +191,7 @@ class Task:
     left_metadata: JsonObject = field(default_factory=dict)
     right_metadata: JsonObject = field(default_factory=dict)
     prompt_metadata: JsonObject = field(default_factory=dict)
+    not_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +257,10 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """The current judgement of one person about one assignment, as learning and reports see it."""
+    """The current judgement of one person about one assignment, as learning and reports see it.
+
+    ``excluded``: a person decided that this annotator's votes count for nothing; they stay, with weight zero.
+    """
 
     seq: int
     key: str
@@ -271,6 +279,7 @@ class Vote:
     reason: str | None
     seconds: float | None
     cost: float
+    excluded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

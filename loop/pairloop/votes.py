@@ -10,15 +10,20 @@ from pairloop.posterior import IntArray
 from pairloop.protocols import TrainingData
 from pairloop.records import Arm, Choice, Vote
 
+_ONLY_MEASURE = (Arm.HOLDOUT, Arm.GOLD)
 _OUTCOME = {Choice.LEFT: 0, Choice.RIGHT: 1, Choice.TIE: 2, Choice.BOTH_BAD: 2}
 
 
 def training_votes(pool: Pool, votes: Sequence[Vote]) -> list[Vote]:
-    """Votes that may train: not skipped, not of the holdout arm, prompt not excluded."""
+    """Votes that may train: not skipped, not of the holdout or gold arm, prompt and annotator not excluded.
+
+    Votes of excluded annotators are left out rather than given weight zero, which is the same fit for every model,
+    also for one that knows no weights.
+    """
     return [
         vote
         for vote in votes
-        if vote.choice is not Choice.SKIP and vote.arm is not Arm.HOLDOUT and not _excluded(pool, vote)
+        if vote.choice is not Choice.SKIP and vote.arm not in _ONLY_MEASURE and not _excluded(pool, vote)
     ]
 
 
@@ -28,7 +33,7 @@ def holdout_votes(pool: Pool, votes: Sequence[Vote]) -> list[Vote]:
 
 
 def _excluded(pool: Pool, vote: Vote) -> bool:
-    return bool(pool.excluded[pool.row_of[vote.left]])
+    return vote.excluded or bool(pool.excluded[pool.row_of[vote.left]])
 
 
 def training_data(pool: Pool, votes: Sequence[Vote]) -> TrainingData:

@@ -143,6 +143,7 @@ def _why(assignment: Facts) -> str:
         "fresh": f"the strategy {assignment['strategy']} picked it among pairs with new responses of the policy",
         "random": "it was drawn at random from the training side, as control",
         "holdout": "it was drawn at random from the held-out side, to measure",
+        "gold": "it is a gold item: its right answer is known, and it checks annotators",
     }
     parts = [f"Round {assignment['round']}, key {assignment['key']}: {arms[assignment['arm']]}"]
     if assignment["score"] is not None:

@@ -16,7 +16,7 @@ from pairloop.cli.options import debug_option, dry_run_option, folder_argument, 
     "--arm",
     "arms",
     multiple=True,
-    type=click.Choice(["active", "fresh", "random", "holdout"]),
+    type=click.Choice(["active", "fresh", "random", "holdout", "gold"]),
     help="Only pairs of this arm; may be given more than once.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Instead of stdout; written whole.")

@@ -100,6 +100,25 @@ class SelectionConfig(Options):
     """Options of the strategy."""
 
 
+class QualityConfig(Options):
+    """How annotators are checked."""
+
+    overlap_share: Share = 0.0
+    """Share of each batch's pairs, drawn at random, that two different annotators are asked about (with
+    ``round.replicas`` above 1 all are)."""
+    gold_path: str | None = None
+    """JSONL file of pairs with a known answer, relative to the configuration file: ``prompt``, ``response_a``,
+    ``response_b``, ``correct`` ("a", "b" or "tie") and, if you like, ``reason``."""
+    gold_share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    """Share of each batch's questions that are gold items. They are paid for, never train and never measure the model."""
+
+    @model_validator(mode="after")
+    def _gold_items(self) -> "QualityConfig":
+        if self.gold_share > 0 and self.gold_path is None:
+            raise ValueError("quality.gold_share needs quality.gold_path")
+        return self
+
+
 class RewardConfig(Options):
     """The reward model."""
 
@@ -192,6 +211,7 @@ class Config(Options):
     round: RoundConfig = RoundConfig()
     holdout: HoldoutConfig = HoldoutConfig()
     selection: SelectionConfig = SelectionConfig()
+    quality: QualityConfig = QualityConfig()
     reward: RewardConfig = RewardConfig()
     budget: BudgetConfig = BudgetConfig()
     prompts: PromptsConfig = PromptsConfig()

@@ -9,7 +9,7 @@ import numpy as np
 from pairloop.budget import Spending
 from pairloop.config import Config
 from pairloop.pool import Pool
-from pairloop.records import Assignment, Event
+from pairloop.records import Arm, Assignment, Event
 from pairloop.report.table import ARMS, CHOICES, VoteTable
 from pairloop.states import AssignmentState
 from pairloop.store.rounds import Round
@@ -141,7 +141,11 @@ def supply(
         reasons: why each prompt left the campaign, None where it did not.
         assignments: all of them; sides: for each of them, whether its pair is on the holdout side.
     """
-    asked = {a.pair_id: held for a, held in zip(assignments, sides, strict=True) if a.state != "withdrawn"}
+    asked = {
+        a.pair_id: held
+        for a, held in zip(assignments, sides, strict=True)
+        if a.state != "withdrawn" and a.arm is not Arm.GOLD
+    }
     kinds = Counter("rated too low" if reason.startswith("rated") else reason for reason in reasons if reason)
     held_of_group = dict(zip(pool.group.tolist(), pool.holdout.tolist(), strict=True))
     return Supply(

@@ -34,7 +34,8 @@ class Chooser:
         self._number = number
         self._pool = pool
         self._posterior = posterior
-        self._asked, self._pending, self._again = _history(ctx, pool)
+        past = _history(ctx, pool)
+        self._asked, self._pending, self._answered, self._again = past
         self._recorded = _recorded_pairs(ctx, pool)
 
     def choose(self, n: int) -> list[Pick]:
@@ -94,6 +95,7 @@ class Chooser:
             prompt=self._pool.prompt,
             group=self._pool.group,
             pending=read_only(np.concatenate([self._pending, np.array(taken, dtype=np.int32).reshape(-1, 2)])),
+            asked=read_only(self._answered),
             cost=read_only(np.full(len(found), config.budget.cost_per_vote or 1.0)),
             per_prompt=max(-(-n // prompts), 1),
             seed=self._ctx.seed(self._number, "strategy", arm.value),
@@ -112,27 +114,36 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _history(ctx: StepContext, pool: Pool) -> tuple[IntArray, IntArray, list[Pick]]:
-    """(rows of pairs that must not be chosen, rows in flight, skipped pairs to ask again)."""
+def _history(ctx: StepContext, pool: Pool) -> tuple[IntArray, IntArray, IntArray, list[Pick]]:
+    """(rows not to be chosen, rows in flight, rows that training has votes about, skipped pairs to ask again)."""
     asked: list[tuple[int, int]] = []
     pending: list[tuple[int, int]] = []
+    answered: list[tuple[int, int]] = []
     again: list[Pick] = []
     row_pairs = {pair.id: (pool.row_of[pair.first], pool.row_of[pair.second]) for pair, _ in ctx.store.pool.pairs()}
-    for pair_id, assignments in ctx.store.rounds.asked().items():
+    gold = {row.pair_id for row in ctx.store.quality.gold() if row.active}
+    for pair_id, found in ctx.store.rounds.asked().items():
         rows = row_pairs[pair_id]
+        assignments = [a for a in found if a.arm is not Arm.GOLD]  # they teach nothing, and have their own rules
+        if pair_id in gold or not assignments:
+            continue
         states = [AssignmentState(a.state) for a in assignments]
         if all(state is AssignmentState.WITHDRAWN for state in states):
             continue
         asked.append(rows)
         if any(state.is_open for state in states):
             pending.append(rows)
+        elif AssignmentState.ANSWERED in states:
+            if pool.trainable[rows[0]] and not pool.excluded[rows[0]]:
+                answered.append(rows)
         elif all(state in (AssignmentState.SKIPPED, AssignmentState.WITHDRAWN) for state in states):
             asks = len({a.round for a in assignments})
             last = assignments[-1]
             wanted = ctx.config.round.on_skip == "ask_again" and asks < ctx.config.round.max_asks
             if wanted and not pool.excluded[rows[0]]:
                 again.append(Pick(rows, last.arm, last.strategy, last.score, last.propensity))
-    return _rows(asked), _rows(pending), again
+    asked += [row_pairs[pair_id] for pair_id in sorted(gold)]
+    return _rows(asked), _rows(pending), _rows(answered), again
 
 
 def _rows(pairs: list[tuple[int, int]]) -> IntArray:

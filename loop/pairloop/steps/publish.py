@@ -125,13 +125,28 @@ def build_tasks(ctx: StepContext, assignments: Sequence[Assignment]) -> list[Tas
     capabilities = ctx.parts.backend.capabilities
     recorded = store.pool.recorded([a.pair_id for a in assignments]) if capabilities.only_recorded else {}
     guesses = store.rounds.prelabels(assignments[0].round) if capabilities.prelabels else {}
+    judges = _earlier_judges(ctx, assignments)
     tasks = []
     for assignment in assignments:
         pair = pairs[assignment.pair_id]
         left, right = pair.displayed(assignment.flipped)
         prompt = prompts[pair.prompt_id]
-        tasks.append(_task(assignment, prompt, responses[left], responses[right], guesses, recorded))
+        task = _task(assignment, prompt, responses[left], responses[right], guesses, recorded)
+        tasks.append(replace(task, not_for=judges.get(assignment.pair_id, ())))
     return tasks
+
+
+def _earlier_judges(ctx: StepContext, assignments: Sequence[Assignment]) -> dict[str, tuple[str, ...]]:
+    """By pair, who judged it in an earlier round: a second opinion, and a gold item, should go to somebody else.
+
+    Votes of this round do not count: a push that is repeated after some came in must give the same tasks.
+    """
+    wanted = {a.pair_id: a.round for a in assignments}
+    found: dict[str, set[str]] = {}
+    for vote in ctx.store.annotations.votes():
+        if vote.round < wanted.get(vote.pair_id, 0):
+            found.setdefault(vote.pair_id, set()).add(vote.annotator)
+    return {pair: tuple(sorted(people)) for pair, people in found.items()}
 
 
 def _task(

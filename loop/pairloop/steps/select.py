@@ -17,9 +17,19 @@ from pairloop.states import AssignmentState, RoundState
 from pairloop.steps.base import Advanced, Finished, Outcome, StepContext
 from pairloop.steps.choose import Chooser, Pick
 from pairloop.steps.contract import calling, checked_posterior
+from pairloop.steps.quality import GoldChooser, drawn_twice, shape, spread, sync_gold
 from pairloop.store.rounds import Round
 
 POOL_EXHAUSTED = "the pool is exhausted: every pair was asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A pair of the batch, why it is asked, and of how many people."""
+
+    pair: Pair
+    pick: Pick
+    copies: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,7 @@ def run(ctx: StepContext, current: Round, size: int | None = None) -> Outcome:
     """Choose, then commit pairs, assignments, prelabels and the new state together."""
     votes = ctx.store.annotations.standing()
     wanted = size or ctx.config.round.size
+    sync_gold(ctx)
     n, limit = affordable(ctx.config.budget, spending(ctx.store, votes, ctx.config.budget), wanted)
     ctx.progress.start(f"choosing {n} questions")
     with numeric_threads(ctx.config.resources.threads):
@@ -77,21 +88,43 @@ def _plan(ctx: StepContext, current: Round, n: int) -> Plan:
         with calling("reward model", ctx.config.reward.model):
             posterior = checked_posterior(loaded[1].posterior(pool.responses), len(pool.responses))
         sha256 = loaded[0].artifact
-    picks = Chooser(ctx, current.number, pool, posterior).choose(max(n // ctx.config.round.replicas, 1))
-    pairs = {pair.id: pair for pair in (pool.pair(np.array(pick.rows)) for pick in picks)}
-    assignments = _assignments(ctx, current.number, list(pairs), picks, sha256, n)
+    questions = _questions(ctx, current.number, pool, posterior, n)
+    pairs = {question.pair.id: question.pair for question in questions}
+    assignments = _assignments(ctx, current.number, questions, sha256, n)
     guesses = _prelabels(ctx, pool, posterior, pairs, assignments, sha256) if sha256 is not None else {}
     return Plan(tuple(pairs.values()), assignments, guesses)
 
 
+def _questions(ctx: StepContext, number: int, pool: Pool, posterior: PreferencePosterior, n: int) -> Sequence[Question]:
+    """The pairs of a round in the order of the batch, with how many people each is asked of; [] with nothing to ask.
+
+    Gold items come along with real questions only: they do not keep an exhausted campaign going.
+    """
+    gold = GoldChooser(ctx, number)
+    divided = shape(ctx, number, n, gold.available)
+    picks = Chooser(ctx, number, pool, posterior).choose(divided.pairs)
+    twice = drawn_twice(ctx, number, len(picks), divided.twice)
+    replicas = ctx.config.round.replicas
+    asked = [Question(pool.pair(np.array(pick.rows)), pick, replicas + (i in twice)) for i, pick in enumerate(picks)]
+    if not asked or not divided.gold:
+        return asked
+    known = {pair.id: pair for pair, _ in ctx.store.pool.pairs()}
+    golden = [
+        Question(known[pair], Pick((-1, -1), Arm.GOLD, "gold", None, None), copies)
+        for pair, copies in gold.choose(divided.gold)
+    ]
+    return spread(ctx, number, asked, golden)
+
+
 def _assignments(
-    ctx: StepContext, number: int, pair_ids: Sequence[str], picks: Sequence[Pick], model: str | None, n: int
+    ctx: StepContext, number: int, questions: Sequence[Question], model: str | None, n: int
 ) -> tuple[Assignment, ...]:
-    """Replicas of every pick with stored display order, at most ``n`` in all."""
+    """Every question with its display order, at most ``n`` in all."""
     seed, cost = ctx.config.campaign.seed, ctx.config.budget.cost_per_vote
     out: list[Assignment] = []
-    for rank, (pair_id, pick) in enumerate(zip(pair_ids, picks, strict=True)):
-        for replica in range(ctx.config.round.replicas):
+    for rank, question in enumerate(questions):
+        pair_id, pick = question.pair.id, question.pick
+        for replica in range(question.copies):
             if len(out) == n:
                 return tuple(out)
             out.append(
@@ -122,7 +155,7 @@ def _prelabels(
     assignments: Sequence[Assignment],
     model: str,
 ) -> dict[str, Prelabel]:
-    """The model's guess for every assignment; holdout, control arm and a random share stay blind when shown."""
+    """The model's guess for every assignment; holdout, control, gold and a random share stay blind when shown."""
     mode = ctx.config.backend.prelabels
     if mode == "off":
         return {}
@@ -132,7 +165,7 @@ def _prelabels(
         left, right = pair.displayed(assignment.flipped)
         rows = np.array([[pool.row_of[left], pool.row_of[right]]])
         p_left = float(posterior.probability(rows)[0])
-        blind = assignment.arm in (Arm.HOLDOUT, Arm.RANDOM) or (
+        blind = assignment.arm in (Arm.HOLDOUT, Arm.RANDOM, Arm.GOLD) or (
             unit_interval(ctx.config.campaign.seed, "blind", assignment.round, assignment.pair_id)
             < ctx.config.backend.prelabel_control
         )

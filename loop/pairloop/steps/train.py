@@ -17,6 +17,7 @@ from pairloop.records import Choice, Vote
 from pairloop.states import RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
 from pairloop.steps.contract import calling, checked_annotators, checked_numbers, checked_posterior
+from pairloop.store.pool import GOLD_ONLY
 from pairloop.store.rounds import Round
 from pairloop.votes import MeasuredVotes, holdout_votes, measured, training_data, training_votes
 
@@ -153,14 +154,15 @@ def _exclusions(ctx: StepContext, pool: Pool, votes: Sequence[Vote]) -> dict[str
         if vote.prompt_rating is not None:
             prompt = pool.responses[pool.row_of[vote.left]].prompt_id
             ratings.setdefault(prompt, []).append(vote.prompt_rating)
-    out: dict[str, str | None] = {prompt.id: None for prompt, _, reason in ctx.store.pool.prompts() if reason}
+    prompts = ctx.store.pool.prompts()
+    out: dict[str, str | None] = {prompt.id: None for prompt, _, reason in prompts if reason}
     for prompt, values in ratings.items():
         mean = sum(values) / len(values)
         bad = (
             settings.exclude_below is not None and len(values) >= settings.min_ratings and mean < settings.exclude_below
         )
         out[prompt] = f"rated {mean:.1f} of 5 by {len(values)}" if bad else None
-    return out
+    return out | {prompt.id: GOLD_ONLY for prompt, _, reason in prompts if reason == GOLD_ONLY}
 
 
 def _tuning_reason(ctx: StepContext, labels: int, report: Mapping[str, Any]) -> str | None:

@@ -233,10 +233,12 @@ _CHAIN_SQL = """
 
 _VOTES_SQL = """
     SELECT a.seq, a.key, a.annotator, a.choice, a.content, s.round, s.pair_id, s.flipped, s.arm, s.cost,
-           p.first, p.second
+           p.first, p.second, coalesce(d.excluded, 0) AS excluded
     FROM annotations a
     JOIN assignments s USING (key)
     JOIN pairs p ON p.id = s.pair_id
+    LEFT JOIN annotator_decisions d
+      ON d.id = (SELECT max(e.id) FROM annotator_decisions e WHERE e.annotator = a.annotator)
     WHERE a.seq <= ? AND a.deleted = 0 AND (a.superseded_by IS NULL OR a.superseded_by > ?)
     ORDER BY a.seq
 """
@@ -263,6 +265,7 @@ def _vote(row: Row) -> Vote:
         reason=content["reason"],
         seconds=content["seconds"],
         cost=content["cost"] if content["cost"] is not None else row["cost"],
+        excluded=bool(row["excluded"]),
     )
 
 

@@ -181,3 +181,33 @@ _M001 = (
         at TEXT NOT NULL
     ) STRICT""",
 )
+
+
+@migrations()
+def m002_quality(db: sqlite_utils.Database) -> None:
+    """Gold items, and decisions about whose votes count."""
+    for statement in _M002:
+        db.conn.execute(statement)
+
+
+_M002 = (
+    # Pairs with a known answer, about (first, second). A row outlives its line in the file (active = 0), so that
+    # votes on it are still known as votes on a gold item.
+    """CREATE TABLE gold_items (
+        pair_id TEXT PRIMARY KEY REFERENCES pairs (id),
+        answer TEXT NOT NULL CHECK (answer IN ('first', 'second', 'tie')),
+        reason TEXT,
+        line INTEGER NOT NULL,
+        active INTEGER NOT NULL CHECK (active IN (0, 1))
+    ) STRICT, WITHOUT ROWID""",
+    # Append-only: who decided what about whom, when and why. The last row of an annotator counts.
+    """CREATE TABLE annotator_decisions (
+        id INTEGER PRIMARY KEY,
+        annotator TEXT NOT NULL,
+        excluded INTEGER NOT NULL CHECK (excluded IN (0, 1)),
+        decided_by TEXT NOT NULL,
+        reason TEXT,
+        at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX annotator_decisions_by_annotator ON annotator_decisions (annotator)",
+)

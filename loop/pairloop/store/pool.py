@@ -17,6 +17,11 @@ from pairloop.records import (
 )
 from pairloop.store.database import Database, Row
 
+GOLD_SOURCE = "gold"
+"""Provenance of responses that a gold file brought."""
+GOLD_ONLY = "gold item"
+"""Why a prompt that only a gold file knows is not part of the campaign's pool."""
+
 
 class PoolStore:
     """Typed reads and writes of the pool."""

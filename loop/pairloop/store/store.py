@@ -18,6 +18,7 @@ from pairloop.store.events import EventStore
 from pairloop.store.lock import CampaignLock
 from pairloop.store.models import ModelStore
 from pairloop.store.pool import PoolStore
+from pairloop.store.quality import QualityStore
 from pairloop.store.rounds import RoundStore
 
 
@@ -37,6 +38,7 @@ class Store:
         self.annotations = AnnotationLog(database)
         self.models = ModelStore(database)
         self.events = EventStore(database)
+        self.quality = QualityStore(database)
         self.artifacts = Artifacts(database, folder / "artifacts")
         self.on_event: Callable[[Event], None] = lambda _event: None
 
@@ -205,7 +207,12 @@ _INVARIANTS = (
     (
         "holdout questions about training prompts",
         """SELECT count(*) FROM assignments a JOIN pairs q ON q.id = a.pair_id JOIN prompts p ON p.id = q.prompt_id
-           JOIN groups g ON g.id = p.group_id WHERE (a.arm = 'holdout') <> (g.split = 'holdout')""",
+           JOIN groups g ON g.id = p.group_id WHERE a.arm <> 'gold' AND (a.arm = 'holdout') <> (g.split = 'holdout')""",
+    ),
+    (
+        "gold questions about pairs without a known answer",
+        "SELECT count(*) FROM assignments a LEFT JOIN gold_items g USING (pair_id)"
+        " WHERE a.arm = 'gold' AND g.pair_id IS NULL",
     ),
     (
         "pairs across two prompts",

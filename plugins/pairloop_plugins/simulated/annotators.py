@@ -1,7 +1,7 @@
 """The members of a pool, and which of them gets a task."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -38,12 +38,16 @@ def make_pool(kinds: Sequence[AnnotatorOptions], seed: int) -> tuple[Annotator, 
     return tuple(members)
 
 
-def assign(pool: Sequence[Annotator], seed: int, round_number: int, pair: str, replica: int) -> Annotator | None:
+def assign(
+    pool: Sequence[Annotator], seed: int, round_number: int, pair: str, replica: int, not_for: Collection[str] = ()
+) -> Annotator | None:
     """The annotator of a replica: another one for each replica of a pair in a round, None when all had it.
 
-    It depends on nothing but the arguments, so a task that is created again goes to the same person.
+    ``not_for``: who had it in an earlier round. It depends on nothing but the arguments, so a task that is created
+    again goes to the same person.
     """
-    if replica >= len(pool):
+    free = [i for i in range(len(pool)) if pool[i].id not in not_for]
+    if replica >= len(free):
         return None
-    order = sorted(range(len(pool)), key=lambda i: (derive_seed(seed, "queue", round_number, pair, i), i))
+    order = sorted(free, key=lambda i: (derive_seed(seed, "queue", round_number, pair, i), i))
     return pool[order[replica]]

@@ -52,7 +52,7 @@ class SimulatedBackend:
         fresh: list[tuple[Task, Annotator, Seen]] = []
         gold = Gold(self._scorer, self._options.gold_key)
         for task in tasks:
-            annotator = assign(self._pool, self._context.seed, task.round, task.pair_id, task.replica)
+            annotator = assign(self._pool, self._context.seed, task.round, task.pair_id, task.replica, task.not_for)
             if task.key in known:
                 continue
             if annotator is None:
