@@ -126,7 +126,15 @@ def report(arguments: argparse.Namespace, cache: Path) -> list[str]:
     pairs = np.stack([(base + i).ravel(), (base + j).ravel()], axis=1).astype(np.int32)
     prompt = np.repeat(np.arange(arguments.prompts), arguments.responses).astype(np.int32)
     context = SelectionContext(
-        posterior, pairs, prompt, prompt, np.empty((0, 2), np.int32), np.ones(len(pairs)), per_prompt=1, seed=0
+        posterior,
+        pairs,
+        prompt,
+        prompt,
+        np.empty((0, 2), np.int32),
+        np.empty((0, 2), np.int32),
+        np.ones(len(pairs)),
+        per_prompt=1,
+        seed=0,
     )
     strategy = registry.spec("strategy", "logdet", "selection.strategy")
     chooser = strategy.factory(options_of(strategy, {}, "benchmark", "selection.options"))

@@ -45,7 +45,7 @@ def make_pool(pairs: int, dimensions: int, *, fitted: bool, seed: int) -> Select
     return SelectionContext(
         PreferencePosterior(np.asarray(mean, np.float64), whitened, flip_rate=0.1, fitted=fitted), candidates,
         np.repeat(np.arange(prompts), RESPONSES), np.repeat(np.arange(prompts), RESPONSES),
-        np.empty((0, 2), np.int64), np.ones(len(candidates)), 1, seed,
+        np.empty((0, 2), np.int64), np.empty((0, 2), np.int64), np.ones(len(candidates)), 1, seed,
     )  # fmt: skip
 
 

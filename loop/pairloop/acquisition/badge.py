@@ -34,6 +34,9 @@ class BadgeOptions(Options):
     origin: bool = True
     """Count the zero gradient, a vote that teaches nothing, as picked; otherwise the largest gradient goes first."""
 
+    asked: bool = False
+    """Count the gradients of pairs asked in earlier rounds as picked too; the paper starts afresh every round."""
+
 
 @dataclass(frozen=True, slots=True)
 class BadgeStrategy:
@@ -55,10 +58,11 @@ class BadgeStrategy:
         usable = np.flatnonzero(np.isfinite(length))
         coordinates = context.posterior.whitened
         nearest = Nearest(coordinates, pairs[usable], factor[usable], length[usable], either_sign=False)
-        flying = canonical(context.pending)
-        scale, size = gradients(context, flying)
+        past = np.concatenate([context.pending, context.asked]) if self.options.asked else context.pending
+        past = canonical(past)
+        scale, size = gradients(context, past)
         known = np.flatnonzero(np.isfinite(size))
-        nearest.add(Nearest(coordinates, flying, scale, size, either_sign=False).vectors(known))
+        nearest.add(Nearest(coordinates, past, scale, size, either_sign=False).vectors(known))
         room = Room(context, usable)
         first = np.empty(0, dtype=np.int64) if self.options.origin else _without_origin(nearest, room)
         race = Race(nearest, context, usable)
@@ -72,16 +76,15 @@ class BadgeStrategy:
 
 
 def _without_origin(nearest: Nearest, room: Room) -> IntArray:
-    """Measure from the pairs in flight only; where there are none, from the longest gradient, which is returned."""
+    """Measure from the centres only; where there are none, from the longest gradient, which is returned."""
     first = np.empty(0, dtype=np.int64)
     if not len(nearest.length):
         return first
-    if not len(nearest.centres):
+    if not nearest.count:
         longest = np.flatnonzero(nearest.length >= nearest.length.max() * (1.0 - TIED))
         first = np.array([room.by_key(longest)])
         nearest.add(nearest.vectors(first))
-    nearest.square[:] = np.inf
-    nearest.steps(np.arange(len(nearest.length)), 0)
+    nearest.forget_origin()
     return first
 
 
@@ -97,14 +100,15 @@ class Race:
 
     Attributes:
         ring: (N,) predicted times, each as of the centres that ``nearest`` has shown the pair.
-        times: when each centre was picked; 0 for pairs in flight.
+        start: how many centres there were before the race; ``times``: when each centre was picked, 0 for those.
         rates: of the picks, when they were picked.
     """
 
     def __init__(self, nearest: Nearest, context: SelectionContext, rows: IntArray) -> None:
         self.nearest, self.cost = nearest, context.cost[rows]
         energy = -np.log(uniforms(context.candidates[rows], derive_seed(context.seed, "clock")))
-        self.times = [0.0] * len(nearest.centres)
+        self.start = nearest.count
+        self.times = [0.0] * nearest.count
         self.ring = np.asarray(energy * self.cost / nearest.square, np.float64)
         self.rates: list[float] = []
 
@@ -119,13 +123,14 @@ class Race:
         return np.asarray(1.0 / self.ring[rows])
 
     def _slow_down(self, rows: IntArray, seen: int) -> None:
+        if seen < self.start:
+            before = self.nearest.square[rows]
+            self.nearest.see(rows, seen, self.start)
+            self.ring[rows] = _stretched(self.ring[rows], 0.0, before, self.nearest.square[rows])
+        first = max(seen, self.start)
         rate, ring = self.nearest.square[rows], self.ring[rows]
-        after = self.nearest.steps(rows, seen)
-        for time, new in zip(self.times[seen:], after.T, strict=True):
-            # What was left to run at the old rate takes old/new times as long.
-            left = np.maximum(ring - time, 0.0)
-            ring = np.where(new > 0.0, time + left * (rate / new), np.inf)
-            rate = new
+        for time, new in zip(self.times[first:], self.nearest.steps(rows, first).T, strict=True):
+            ring, rate = _stretched(ring, time, rate, new), new
         self.ring[rows] = ring
 
     def take(self, winner: int, _: float) -> None:
@@ -136,3 +141,8 @@ class Race:
 
     def _now(self) -> float:
         return self.times[-1] if self.times else 0.0
+
+
+def _stretched(ring: FloatArray, time: float, rate: FloatArray, new: FloatArray) -> FloatArray:
+    """When a clock rings that slows down at ``time``: what was left to run takes rate/new times as long."""
+    return np.asarray(np.where(new > 0.0, time + np.maximum(ring - time, 0.0) * (rate / new), np.inf))

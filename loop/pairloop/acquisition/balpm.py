@@ -4,11 +4,11 @@ Greedy: each pick maximises ``U_i + β · Ĥ_i``, U the BALD of the pair, and th
 of Kraskov, Stögbauer & Grassberger 2004, ``Ĥ_i = log(2 D_k(i) + 1e-4) − ψ(n_i + 1)/d``: D_k is the distance to the
 k-th nearest prompt of the pool, n_i how many asked prompts lie within it, counted up with every pick.
 
-Features are `prompts` coordinates. A strategy is not told what earlier rounds asked, so asked prompts are those in
-flight and in the batch; what was learnt earlier shrinks U and the coordinates. In the published code a misplaced
-parenthesis shifts the pool's features by ``mean / std`` instead of standardising them, and leaves those of asked
-prompts alone, so n_i compares two different spaces; here that shift stands for ``published``, for prompts in flight and
-picks alike. ``corrected`` standardises both. Costs are not used: the sum can be negative.
+Features are `prompts` coordinates. Asked prompts are those of pairs asked before, in flight and in the batch, one
+count a pair. In the published code a misplaced parenthesis shifts the pool's features by ``mean / std`` instead of
+standardising them, and leaves those of asked prompts alone, so n_i compares two different spaces; here that shift
+stands for ``published``, for all asked prompts alike. ``corrected`` standardises both. Costs are not used: the sum can
+be negative.
 """
 
 from dataclasses import dataclass, field
@@ -76,13 +76,16 @@ class Entropy:
         self.options = options
         self.radius = _radius(self.pool, prompts, options, seed)
         self.count = np.zeros(len(self.pool))
-        for place in np.repeat(np.arange(len(self.pool)), prompts.pending):
-            self.ask(int(place))
+        before = np.flatnonzero(prompts.asked)
+        self._count(before, prompts.asked[before])
 
     def ask(self, place: int) -> None:
         """One more pair of the prompt at ``place`` has been asked."""
-        for part, apart in distances(self.pool, self.asked[place][None]):
-            self.count[part] += apart[:, 0] <= self.radius[part]
+        self._count(np.array([place]), np.ones(1))
+
+    def _count(self, places: IntArray, times: FloatArray) -> None:
+        for part, apart in distances(self.pool, self.asked[places]):
+            self.count[part] += (apart <= self.radius[part, None]) @ times.astype(np.float64)
 
     def value(self) -> Float64Array:
         """Ĥ (P,)."""

@@ -2,7 +2,8 @@
 
 Sener & Savarese 2018; the greedy farthest-first traversal is Gonzalez 1985, at most twice the best radius. Their points
 are last-layer features; a pair's are the difference of its responses', whose sign says only which side is left. So
-``z`` and ``−z`` are one point here. See `nearest` for what counts as covered before the first pick.
+``z`` and ``−z`` are one point here. The centres before the first pick are the pairs asked before, as published, and
+those in flight; where there are none, the origin, so that the pair of widest margin goes first.
 """
 
 from dataclasses import dataclass
@@ -37,13 +38,14 @@ def _farthest_first(context: SelectionContext, n: int) -> Selection:
     length = squared_lengths(coordinates, pairs)
     usable = np.flatnonzero(np.isfinite(length))
     nearest = Nearest(coordinates, pairs[usable], np.ones(len(usable)), length[usable], either_sign=True)
-    pending = differences(coordinates, canonical(context.pending))
-    nearest.add(pending[np.isfinite(pending).all(axis=1)])
+    known = differences(coordinates, canonical(np.concatenate([context.asked, context.pending])))
+    nearest.add(known[np.isfinite(known).all(axis=1)])
+    if nearest.count:
+        nearest.forget_origin()
     cost = context.cost[usable]
 
     def renew(rows: IntArray) -> FloatArray:
-        for places, seen in nearest.groups(rows):
-            nearest.steps(rows[places], seen)
+        nearest.renew(rows)
         return np.asarray(np.sqrt(nearest.square[rows]) / cost[rows])
 
     def take(winner: int, _: float) -> None:

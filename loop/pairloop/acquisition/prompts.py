@@ -20,33 +20,34 @@ _BLOCK_BYTES = 1 << 25
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """The P prompts that have a candidate or a pair in flight, in rising order of their index, finite ones only.
+    """The P prompts that have a candidate or a pair that was asked, in rising order of their index, finite ones only.
 
     Attributes:
         index: (P,) prompt index; ``coordinates``: (P, D) in the precision of the posterior.
-        pending: (P,) pairs in flight; ``keys``: (P,) seeded random numbers that break ties.
+        asked: (P,) pairs in flight or asked before; ``keys``: (P,) seeded random numbers that break ties.
     """
 
     index: IntArray
     coordinates: FloatArray
-    pending: IntArray
+    asked: IntArray
     keys: KeyArray
 
 
 def prompts_of(context: SelectionContext) -> Prompts:
     """The prompts of a context with their coordinates; those with a response that is not finite are left out."""
-    flying = context.prompt[np.minimum(context.pending[:, 0], context.pending[:, 1])]
-    asked = np.unique(np.r_[prompt_of(context), flying])
-    rows = np.flatnonzero(np.isin(context.prompt, asked))
+    past = np.concatenate([context.pending, context.asked])
+    asked = context.prompt[past.min(axis=1)] if len(past) else np.empty(0, dtype=context.prompt.dtype)
+    known = np.unique(np.r_[prompt_of(context), asked])
+    rows = np.flatnonzero(np.isin(context.prompt, known))
     order = rows[np.argsort(context.prompt[rows], kind="stable")]
     starts = np.flatnonzero(np.r_[True, np.diff(context.prompt[order]) != 0])
     sizes = np.diff(np.r_[starts, len(order)])
     coordinates = np.add.reduceat(context.posterior.whitened[order], starts, axis=0)
     coordinates /= sizes[:, None].astype(coordinates.dtype)
     finite = np.isfinite(coordinates).all(axis=1)
-    index = asked[finite]
-    pending = np.bincount(np.searchsorted(asked, flying), minlength=len(asked))[finite]
-    return Prompts(index, coordinates[finite], pending, pair_keys(np.stack([index, index], axis=1), context.seed))
+    index = known[finite]
+    count = np.bincount(np.searchsorted(known, asked), minlength=len(known))[finite]
+    return Prompts(index, coordinates[finite], count, pair_keys(np.stack([index, index], axis=1), context.seed))
 
 
 def distances(points: FloatArray, others: FloatArray) -> Iterator[tuple[slice, Float64Array]]:

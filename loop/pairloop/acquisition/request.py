@@ -15,7 +15,7 @@ def check(context: SelectionContext, n: int) -> None:
     """
     if n < 0:
         raise UsageError(f"cannot select {n} pairs", "Ask for zero or more.")
-    for name, pairs in (("candidates", context.candidates), ("pending", context.pending)):
+    for name, pairs in _pairs(context):
         if pairs.ndim != 2 or pairs.shape[1] != 2:
             raise UsageError(f"{name} has shape {pairs.shape}", "It must be (N, 2): the rows of two responses.")
         if len(pairs) and not 0 <= pairs.min() <= pairs.max() < len(context.prompt):
@@ -24,6 +24,10 @@ def check(context: SelectionContext, n: int) -> None:
         raise UsageError(f"cost has shape {context.cost.shape}", f"It must be ({len(context.candidates)},).")
     if not np.all((context.cost > 0) & np.isfinite(context.cost)):
         raise UsageError("a cost is not a positive number", "Cost is the price of one vote; use 1 where it is unknown.")
+
+
+def _pairs(context: SelectionContext) -> tuple[tuple[str, IntArray], ...]:
+    return ("candidates", context.candidates), ("pending", context.pending), ("asked", context.asked)
 
 
 def prompt_of(context: SelectionContext) -> IntArray:

@@ -1,9 +1,10 @@
 """TypiClust: typical prompts of many clusters, for the first rounds, when no model is worth asking.
 
-Hacohen, Dekel & Weinshall 2022: cluster the points into as many clusters as there will be picks (at most 500), go
-round the clusters, those with fewest picks first and then the largest, and take from each the most typical point that
-is left: the one with the smallest mean distance to its 20 nearest neighbours in the cluster. The points are prompts
-here (`prompts`); of a prompt, the pairs of widest whitened distance over cost are asked.
+Hacohen, Dekel & Weinshall 2022: cluster the points into as many clusters as there are labelled points and picks to make
+(at most 500), go round the clusters, those with fewest labelled points first and then the largest, and take from each
+the most typical point that is left: the one with the smallest mean distance to its 20 nearest neighbours in the
+cluster. The points are prompts here (`prompts`), labelled when a pair of theirs was asked, now or in an earlier round;
+of a prompt, the pairs of widest whitened distance over cost are asked.
 """
 
 from dataclasses import dataclass, field
@@ -54,18 +55,18 @@ class TypiclustStrategy:
 
     def _order(self, prompts: Prompts, context: SelectionContext, n: int) -> tuple[IntArray, Float64Array]:
         """Place of each prompt in the order of asking, and its typicality → (P,), (P,)."""
-        count = min(n + int(np.count_nonzero(prompts.pending)), self.options.clusters, len(prompts.index))
+        count = min(n + int(np.count_nonzero(prompts.asked)), self.options.clusters, len(prompts.index))
         if not count:
             return np.empty(0, dtype=np.int64), np.empty(0)
         cluster = kmeans(prompts, count, self.options.iterations, context.seed)
         typical = typicality(prompts.coordinates, cluster, self.options.neighbours)
         size = np.bincount(cluster, minlength=count)
-        covered = np.bincount(cluster[prompts.pending > 0], minlength=count)
-        # A prompt with pairs in flight has had its turn, and its cluster as many as there are such prompts in it.
-        within = np.lexsort((prompts.keys, -on_grid(typical), prompts.pending > 0, cluster))
+        covered = np.bincount(cluster[prompts.asked > 0], minlength=count)
+        # A prompt that was asked about has had its turn, and its cluster as many as there are such prompts in it.
+        within = np.lexsort((prompts.keys, -on_grid(typical), prompts.asked > 0, cluster))
         turn = np.empty(len(within), dtype=np.int64)
         turn[within] = np.arange(len(within)) - np.repeat(np.cumsum(size) - size, size)
-        turn += np.where(prompts.pending > 0, len(turn), covered[cluster])
+        turn += np.where(prompts.asked > 0, len(turn), covered[cluster])
         order = np.lexsort((prompts.keys, -size[cluster], turn))
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))

@@ -17,6 +17,8 @@ class SelectionContext:
         prompt: (R,) prompt index of each response.
         group: (R,) group index of each response.
         pending: (M, 2) rows of pairs that are in flight: their expected information counts already.
+        asked: (M2, 2) rows of training-side pairs that were asked before, have a vote, and are not in flight. The
+            posterior has learned from them; they are for methods that keep away from what was asked.
         cost: (N,) price of asking each candidate, > 0.
         per_prompt: at most this many picks of one prompt; 0 for no limit (draws that must be uniform over pairs).
         seed: derived from campaign seed, round and step.
@@ -27,6 +29,7 @@ class SelectionContext:
     prompt: IntArray
     group: IntArray
     pending: IntArray
+    asked: IntArray
     cost: FloatArray
     per_prompt: int
     seed: int

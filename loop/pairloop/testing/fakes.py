@@ -21,10 +21,17 @@ def fake_posterior(
 
 
 def fake_context(
-    prompts: int = 15, responses: int = 4, dimensions: int = 8, *, seed: int = 0, per_prompt: int = 2, pending: int = 3
+    prompts: int = 15,
+    responses: int = 4,
+    dimensions: int = 8,
+    *,
+    seed: int = 0,
+    per_prompt: int = 2,
+    pending: int = 3,
+    asked: int = 0,
 ) -> SelectionContext:
-    """All pairs of ``responses`` responses to each of ``prompts`` prompts; the first ``pending`` pairs, in a shuffled
-    order, are in flight instead of candidates. Costs differ."""
+    """All pairs of ``responses`` responses to each of ``prompts`` prompts; of a shuffled order, the first
+    ``pending`` pairs are in flight and the next ``asked`` were asked before; the rest are candidates. Costs differ."""
     generator = np.random.default_rng([seed, 1])
     rows = np.arange(prompts * responses).reshape(prompts, responses)
     pairs = np.array([pair for block in rows for pair in combinations(block.tolist(), 2)]).reshape(-1, 2)
@@ -32,8 +39,9 @@ def fake_context(
     prompt = np.repeat(np.arange(prompts), responses)
     return SelectionContext(
         posterior=fake_posterior(prompts * responses, dimensions, seed=seed),
-        candidates=pairs[pending:], prompt=prompt, group=prompt // 2, pending=pairs[:pending],
-        cost=generator.uniform(0.5, 2.0, len(pairs) - pending), per_prompt=per_prompt, seed=seed,
+        candidates=pairs[pending + asked :], prompt=prompt, group=prompt // 2, pending=pairs[:pending],
+        asked=pairs[pending : pending + asked],
+        cost=generator.uniform(0.5, 2.0, len(pairs) - pending - asked), per_prompt=per_prompt, seed=seed,
     )  # fmt: skip
 
 
@@ -45,7 +53,7 @@ def read_only(context: SelectionContext) -> SelectionContext:
     return replace(
         context, posterior=posterior,
         candidates=_frozen(context.candidates), prompt=_frozen(context.prompt), group=_frozen(context.group),
-        pending=_frozen(context.pending), cost=_frozen(context.cost),
+        pending=_frozen(context.pending), asked=_frozen(context.asked), cost=_frozen(context.cost),
     )  # fmt: skip
 
 

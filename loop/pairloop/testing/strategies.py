@@ -59,6 +59,13 @@ def same(one: Selection, other: Selection) -> bool:
     )
 
 
+def usual_context(
+    prompts: int = 15, responses: int = 4, *, seed: int = 0, per_prompt: int = 2, pending: int = 3, asked: int = 5
+) -> SelectionContext:
+    """`fake_context` as in a later round: some pairs are in flight, some were asked before."""
+    return fake_context(prompts, responses, seed=seed, per_prompt=per_prompt, pending=pending, asked=asked)
+
+
 class StrategyContract:
     """Inherit this; each test is one promise of `pairloop.protocols.BatchStrategy`."""
 
@@ -71,13 +78,13 @@ class StrategyContract:
         """dtypes, shapes, unique indices, as many picks as possible, propensities in (0, 1] or NaN."""
         for seed in range(5):
             for n in (1, 7, 20):
-                checked(strategy, fake_context(seed=seed), n)
+                checked(strategy, usual_context(seed=seed), n)
 
     def test_the_same_context_gives_the_same_selection(self, strategy: BatchStrategy) -> None:
         """No state is carried from call to call."""
-        first = strategy.select(fake_context(), 12)
-        strategy.select(fake_context(seed=5), 3)
-        assert same(first, strategy.select(fake_context(), 12))
+        first = strategy.select(usual_context(), 12)
+        strategy.select(usual_context(seed=5), 3)
+        assert same(first, strategy.select(usual_context(), 12))
 
     def test_global_random_state_is_neither_read_nor_moved(self, strategy: BatchStrategy) -> None:
         """Randomness comes from the seed of the context."""
@@ -87,7 +94,7 @@ class StrategyContract:
                 random.seed(seed)
                 np.random.seed(seed)
                 before = (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index]
-                outcomes.append(strategy.select(fake_context(), 12))
+                outcomes.append(strategy.select(usual_context(), 12))
                 after = (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index]
                 assert before == after, "a global random state was used"
         finally:
@@ -99,7 +106,7 @@ class StrategyContract:
         self, strategy: BatchStrategy, request: pytest.FixtureRequest, tmp_path: Path
     ) -> None:
         """Nothing depends on the hash seed: this test runs itself in a process with another one and compares."""
-        picks = strategy.select(fake_context(), 12).picks.tolist()
+        picks = strategy.select(usual_context(), 12).picks.tolist()
         if _PICKS_FILE in os.environ:
             Path(os.environ[_PICKS_FILE]).write_text(repr(picks))
             return
@@ -107,54 +114,70 @@ class StrategyContract:
         assert _run_again(request, tmp_path / "picks", hash_seed) == repr(picks)
 
     def test_sides_do_not_matter(self, strategy: BatchStrategy) -> None:
-        """Swapping the two responses of any candidate or pending pair changes nothing."""
+        """Swapping the two responses of any candidate, pending or asked pair changes nothing."""
         for seed in range(5):
-            context = fake_context(seed=seed)
+            context = usual_context(seed=seed)
             expected = checked(strategy, context, 15).picks.tolist()
             flips = np.random.default_rng(seed).random(len(context.candidates)) < 0.5
             some = context.candidates.copy()
             some[flips] = some[flips, ::-1]
             for candidates in (some, context.candidates[:, ::-1]):
-                swapped = replace(context, candidates=candidates, pending=context.pending[:, ::-1])
+                swapped = replace(
+                    context, candidates=candidates, pending=context.pending[:, ::-1], asked=context.asked[:, ::-1]
+                )
                 assert checked(strategy, swapped, 15).picks.tolist() == expected
 
     def test_nothing_of_the_context_is_written_to(self, strategy: BatchStrategy) -> None:
         """Every array of the context is read-only here."""
-        checked(strategy, read_only(fake_context()), 12)
+        checked(strategy, read_only(usual_context()), 12)
 
     def test_pairs_in_flight_are_not_asked_again(self, strategy: BatchStrategy) -> None:
         """However many are in flight, every pick is a candidate and none of them is pending."""
-        context = fake_context(pending=40)
+        context = usual_context(pending=40)
         picks = checked(strategy, context, 12).picks
         flying = {tuple(sorted(pair)) for pair in context.pending.tolist()}
         assert not flying & {tuple(sorted(pair)) for pair in context.candidates[picks].tolist()}
+
+    def test_the_order_of_what_was_asked_does_not_matter(self, strategy: BatchStrategy) -> None:
+        """Pairs in flight and pairs asked before are sets."""
+        for seed in range(3):
+            context = usual_context(seed=seed, pending=6, asked=20)
+            turned = replace(context, pending=context.pending[::-1], asked=context.asked[::-1])
+            expected = checked(strategy, context, 12).picks.tolist()
+            assert checked(strategy, turned, 12).picks.tolist() == expected
+
+    def test_much_was_asked(self, strategy: BatchStrategy) -> None:
+        """More was asked than is left, of some prompts everything: as many picks as ever."""
+        context = usual_context(pending=10, asked=60)
+        checked(strategy, context, 1000)
+        checked(strategy, replace(context, pending=context.pending[:0]), 12)
 
     @pytest.mark.parametrize("per_prompt", [0, 1, 2, 3])
     def test_the_cap_of_a_prompt_is_kept_and_used_up(self, strategy: BatchStrategy, per_prompt: int) -> None:
         """At most ``per_prompt`` picks of a prompt, and fewer picks in all only when that leaves no more; 0: no cap."""
         for seed in range(3):
             for n in (10, 40, 1000):
-                checked(strategy, fake_context(seed=seed, per_prompt=per_prompt), n)
+                checked(strategy, usual_context(seed=seed, per_prompt=per_prompt), n)
 
     def test_asking_for_nothing(self, strategy: BatchStrategy) -> None:
         """n = 0 gives an empty selection."""
-        assert len(checked(strategy, fake_context(), 0).picks) == 0
+        assert len(checked(strategy, usual_context(), 0).picks) == 0
 
     def test_no_candidates(self, strategy: BatchStrategy) -> None:
         """An empty pool gives an empty selection."""
-        context = fake_context()
+        context = usual_context()
         none = replace(context, candidates=context.candidates[:0], cost=context.cost[:0])
         assert len(checked(strategy, none, 5).picks) == 0
 
     def test_a_single_candidate(self, strategy: BatchStrategy) -> None:
         """The only candidate is picked, whatever it is worth."""
-        context = fake_context()
+        context = usual_context()
         one = replace(context, candidates=context.candidates[:1], cost=context.cost[:1])
         assert checked(strategy, one, 5).picks.tolist() == [0]
 
     def test_a_posterior_that_tells_nothing(self, strategy: BatchStrategy) -> None:
         """All responses equal and certain: every pair is worth the same, and as many are picked as ever."""
-        context = fake_context()
+        context = usual_context()
         flat = with_posterior(context, np.zeros(60), np.zeros((60, 8)))
         expected = checked(strategy, flat, 12)
         assert same(expected, checked(strategy, flat, 12))
@@ -162,7 +185,7 @@ class StrategyContract:
 
     def test_values_that_are_not_numbers(self, strategy: BatchStrategy) -> None:
         """Responses with a NaN mean, or NaN coordinates, cost no pick and raise nothing."""
-        context = fake_context()
+        context = usual_context()
         mean, whitened = context.posterior.mean.copy(), context.posterior.whitened.copy()
         mean[::7] = np.nan
         checked(strategy, with_posterior(context, mean, whitened), 20)
@@ -172,7 +195,7 @@ class StrategyContract:
 
     def test_before_any_vote_and_in_single_precision(self, strategy: BatchStrategy) -> None:
         """The prior posterior (not fitted, all means 0) and float32 coordinates are usual inputs."""
-        context = fake_context()
+        context = usual_context()
         prior = with_posterior(context, np.zeros(60), context.posterior.whitened.astype(np.float32))
         checked(strategy, replace(prior, posterior=replace(prior.posterior, fitted=False)), 12)
 

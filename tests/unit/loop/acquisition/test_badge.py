@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pairloop.acquisition import picking
+from pairloop.acquisition import nearest, picking
 from pairloop.acquisition.badge import BadgeOptions, BadgeStrategy
 from pairloop.acquisition.keys import uniforms
 from pairloop.kit.seeds import derive_seed
@@ -19,10 +19,10 @@ def embeddings(context, pairs):
     return (p - (p >= 0.5))[:, None] * z
 
 
-def race(context, n, origin=True):
+def race(context, n, origin=True, asked=False):
     """Clocks that run at the rate of the nearest squared distance, every one of them followed at every pick."""
     g, prompt = embeddings(context, context.candidates), context.prompt[context.candidates[:, 0]]
-    centres = list(embeddings(context, context.pending))
+    centres = [*embeddings(context, context.pending), *(embeddings(context, context.asked) if asked else [])]
     centres += [np.zeros(g.shape[1])] if origin else []
     left = -np.log(uniforms(context.candidates, derive_seed(context.seed, "clock")))
     is_open, picks, scores = np.ones(len(g), dtype=bool), [], []
@@ -49,11 +49,13 @@ def race(context, n, origin=True):
 @pytest.mark.parametrize("per_prompt", [0, 2])
 @pytest.mark.parametrize("pending", [0, 6])
 @pytest.mark.parametrize("origin", [True, False])
-def test_lazy_race_equals_the_full_one(seed, per_prompt, pending, origin, monkeypatch):
+@pytest.mark.parametrize("asked", [True, False])
+def test_lazy_race_equals_the_full_one(seed, per_prompt, pending, origin, asked, monkeypatch):
     monkeypatch.setattr(picking, "_BLOCK", 8)
-    context = fake_context(50, 5, 10, seed=seed, per_prompt=per_prompt, pending=pending)
-    picks, scores = race(context, 60, origin)
-    got = BadgeStrategy(BadgeOptions(origin=origin)).select(context, 60)
+    monkeypatch.setattr(nearest, "FIRST", 4)
+    context = fake_context(50, 5, 10, seed=seed, per_prompt=per_prompt, pending=pending, asked=30)
+    picks, scores = race(context, 60, origin, asked)
+    got = BadgeStrategy(BadgeOptions(origin=origin, asked=asked)).select(context, 60)
     assert got.picks.tolist() == picks
     np.testing.assert_allclose(got.scores, scores, rtol=1e-6)
 

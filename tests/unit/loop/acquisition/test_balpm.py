@@ -18,7 +18,7 @@ def reference(context, n, variant, beta, k):
     pool = raw - mean / std if variant == "published" else (raw - mean) / std
     known = raw if variant == "published" else pool
     radius = [np.sort(np.linalg.norm(pool - p, axis=1))[k] for p in pool]
-    asked = context.prompt[context.pending[:, 0]].tolist()
+    asked = context.prompt[np.r_[context.pending[:, 0], context.asked[:, 0]]].tolist()
     is_open, picks, scores = np.ones(len(prompt), dtype=bool), [], []
     for _ in range(n):
         near = [sum(np.linalg.norm(pool[i] - known[a]) <= radius[i] for a in asked) for i in range(len(pool))]
@@ -36,9 +36,9 @@ def reference(context, n, variant, beta, k):
 
 @pytest.mark.parametrize("variant", ["published", "corrected"])
 @pytest.mark.parametrize("beta", [0.01, 0.3])
-@pytest.mark.parametrize(("per_prompt", "pending"), [(0, 0), (1, 6), (2, 6)])
-def test_picks_equal_those_of_the_formula(variant, beta, per_prompt, pending):
-    context = fake_context(20, 3, 5, seed=2, per_prompt=per_prompt, pending=pending)
+@pytest.mark.parametrize(("per_prompt", "pending", "asked"), [(0, 0, 0), (1, 6, 0), (2, 6, 20), (1, 0, 25)])
+def test_picks_equal_those_of_the_formula(variant, beta, per_prompt, pending, asked):
+    context = fake_context(20, 3, 5, seed=2, per_prompt=per_prompt, pending=pending, asked=asked)
     picks, scores = reference(context, 15, variant, beta, 4)
     got = BalpmStrategy(BalpmOptions(variant=variant, beta=beta, neighbours=4)).select(context, 15)
     assert got.picks.tolist() == picks

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pairloop.acquisition import picking
+from pairloop.acquisition import nearest, picking
 from pairloop.acquisition.coreset import CoresetStrategy
 from pairloop.acquisition.keys import canonical
 from pairloop.testing.fakes import fake_context, with_posterior
@@ -19,7 +19,7 @@ def vectors(context, pairs):
 
 def reference(context, n):
     z, prompt = vectors(context, context.candidates), context.prompt[context.candidates[:, 0]]
-    centres = [np.zeros(z.shape[1]), *vectors(context, context.pending)]
+    centres = [*vectors(context, context.pending), *vectors(context, context.asked)] or [np.zeros(z.shape[1])]
     is_open, picks, scores = np.ones(len(z), dtype=bool), [], []
     while len(picks) < n and is_open.any():
         apart = [np.minimum(np.linalg.norm(z - c, axis=1), np.linalg.norm(z + c, axis=1)) for c in centres]
@@ -36,10 +36,12 @@ def reference(context, n):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("per_prompt", [0, 1, 2])
-@pytest.mark.parametrize("pending", [0, 6])
-def test_picks_equal_those_of_a_full_pass_before_every_pick(seed, per_prompt, pending, monkeypatch):
+@pytest.mark.parametrize(("pending", "asked"), [(0, 0), (6, 0), (0, 5), (3, 100)])
+def test_picks_equal_those_of_a_full_pass_before_every_pick(seed, per_prompt, pending, asked, monkeypatch):
     monkeypatch.setattr(picking, "_BLOCK", 8)
-    context = fake_context(50, 5, 10, seed=seed, per_prompt=per_prompt, pending=pending)
+    monkeypatch.setattr(nearest, "FIRST", 4)
+    monkeypatch.setattr(nearest, "_CENTRES", 16)
+    context = fake_context(50, 5, 10, seed=seed, per_prompt=per_prompt, pending=pending, asked=asked)
     picks, scores = reference(context, 70)
     got = CoresetStrategy().select(context, 70)
     assert got.picks.tolist() == picks
@@ -60,6 +62,16 @@ def test_a_pair_and_its_mirror_image_are_one_point():
     got = CoresetStrategy().select(context, 3)
     assert set(got.picks[:2].tolist()) in ({0, 2}, {1, 2})  # never both of the mirrored pairs first
     np.testing.assert_allclose(got.scores, [2.0, 1.0, 0.0], atol=1e-12)
+
+
+def test_what_was_asked_in_earlier_rounds_is_covered():
+    whitened = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 0.0], [2.1, 0.0], [0.0, 0.0], [0.0, 1.0]])
+    context = fake_context(3, 2, 2, pending=0, per_prompt=0)
+    context = with_posterior(context, np.zeros(6), whitened)
+    context = replace(context, candidates=np.array([[0, 1], [4, 5]]), asked=np.array([[2, 3]]), cost=np.ones(2))
+    got = CoresetStrategy().select(context, 2)
+    assert got.picks.tolist() == [1, 0]
+    np.testing.assert_allclose(got.scores, [np.hypot(2.1, 1.0), 0.1])
 
 
 def test_few_pairs_are_looked_at_again(monkeypatch):

@@ -28,7 +28,7 @@ def test_a_prompt_lies_at_the_mean_of_its_responses():
     context, _, middle = islands(pending=2)
     prompts = prompts_of(context)
     np.testing.assert_allclose(prompts.coordinates, middle, atol=1e-9)
-    assert prompts.pending.sum() == 2
+    assert prompts.asked.sum() == 2
 
 
 def test_kmeans_finds_islands():
@@ -59,12 +59,23 @@ def test_turns_go_round_the_clusters_largest_first_and_take_the_most_typical():
         assert prompts[k::3].tolist() == ranked[:3]
 
 
-def test_a_cluster_with_a_pair_in_flight_waits_and_its_prompt_is_not_asked_again_first():
+@pytest.mark.parametrize("flying", [True, False])
+def test_a_cluster_that_was_asked_about_waits_and_its_prompt_is_not_asked_again_first(flying):
     context, island, _ = islands(pending=1)
     asked = context.prompt[context.pending[0, 0]]
+    if not flying:
+        context = replace(context, pending=context.asked, asked=context.pending)
     strategy = TypiclustStrategy(TypiclustOptions(clusters=3))
     first = context.prompt[context.candidates[strategy.select(context, 2).picks, 0]]
     assert island[asked] not in island[first]
+
+
+def test_there_are_as_many_clusters_as_labelled_prompts_and_picks():
+    context, island, _ = islands(pending=0)
+    asked = context.candidates[np.unique(island[context.prompt[context.candidates[:, 0]]], return_index=True)[1][:2]]
+    picks = TypiclustStrategy().select(replace(context, asked=asked), 1).picks
+    prompts = context.prompt[context.candidates[picks, 0]]
+    assert island[prompts].tolist() == [2]  # three clusters, two of them labelled
 
 
 def test_the_widest_pair_of_a_prompt_goes_first():

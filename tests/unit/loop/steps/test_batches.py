@@ -176,3 +176,8 @@ def test_pairs_in_flight_are_handed_to_the_strategy(tmp_path: Path, backend: Scr
         candidates = [set(pair) for pair in seen[0].candidates.tolist()]
         assert all(pair in pending for pair in flying)
         assert not any(pair in candidates for pair in asked)
+        answered = [
+            pairs[a.pair_id] for a in batch(campaign, 1) if a.state == "answered" and a.arm is not Arm.HOLDOUT
+        ]
+        assert answered
+        assert sorted(map(sorted, seen[0].asked.tolist())) == sorted(map(sorted, answered))
