@@ -121,8 +121,12 @@ def _history(ctx: StepContext, pool: Pool) -> tuple[IntArray, IntArray, IntArray
     answered: list[tuple[int, int]] = []
     again: list[Pick] = []
     row_pairs = {pair.id: (pool.row_of[pair.first], pool.row_of[pair.second]) for pair, _ in ctx.store.pool.pairs()}
-    for pair_id, assignments in ctx.store.rounds.asked().items():
+    gold = {row.pair_id for row in ctx.store.quality.gold() if row.active}
+    for pair_id, found in ctx.store.rounds.asked().items():
         rows = row_pairs[pair_id]
+        assignments = [a for a in found if a.arm is not Arm.GOLD]  # they teach nothing, and have their own rules
+        if pair_id in gold or not assignments:
+            continue
         states = [AssignmentState(a.state) for a in assignments]
         if all(state is AssignmentState.WITHDRAWN for state in states):
             continue
@@ -138,6 +142,7 @@ def _history(ctx: StepContext, pool: Pool) -> tuple[IntArray, IntArray, IntArray
             wanted = ctx.config.round.on_skip == "ask_again" and asks < ctx.config.round.max_asks
             if wanted and not pool.excluded[rows[0]]:
                 again.append(Pick(rows, last.arm, last.strategy, last.score, last.propensity))
+    asked += [row_pairs[pair_id] for pair_id in sorted(gold)]
     return _rows(asked), _rows(pending), _rows(answered), again
 
 
