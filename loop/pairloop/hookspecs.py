@@ -3,14 +3,22 @@
 A plugin is a module (or object) with functions marked ``@pairloop.hookimpl``. It is announced by an entry point in
 the group ``pairloop`` whose name is ``<kind>.<name>``, for example ``backend.csv``; a campaign imports only the
 entry points that its config names. The kinds are ``backend``, ``source``, ``gold``, ``reward``, ``strategy``,
-``policy`` and ``observer``.
+``policy``, ``judge`` and ``observer``.
 """
 
 from collections.abc import Sequence
 
 import pluggy
 
-from pairloop.protocols import BackendSpec, GoldSpec, RewardModelSpec, SourceSpec, StrategySpec, TunerSpec
+from pairloop.protocols import (
+    BackendSpec,
+    GoldSpec,
+    JudgeSpec,
+    RewardModelSpec,
+    SourceSpec,
+    StrategySpec,
+    TunerSpec,
+)
 from pairloop.records import Event, JsonObject
 
 PROJECT = "pairloop"
@@ -46,6 +54,11 @@ def pairloop_strategies() -> Sequence[StrategySpec]:  # type: ignore[empty-body]
 @hookspec
 def pairloop_tuners() -> Sequence[TunerSpec]:  # type: ignore[empty-body]
     """Offer policy tuners. Heavy imports belong inside the factory."""
+
+
+@hookspec
+def pairloop_judges() -> Sequence[JudgeSpec]:  # type: ignore[empty-body]
+    """Offer language models that judge pairs. Heavy imports belong inside the factory."""
 
 
 @hookspec

@@ -45,7 +45,7 @@ class Arm(StrEnum):
     ACTIVE and FRESH votes train. RANDOM votes (the control arm, drawn uniformly from the training side) train and
     calibrate. HOLDOUT votes (drawn uniformly from groups that never train) only measure the model. GOLD votes (on
     pairs whose right answer is known) only measure annotators: they never train, and no measure of the model or of
-    agreement sees them.
+    agreement sees them. JUDGE marks what was put to the judge beside people: to people it does not count as asked.
     """
 
     ACTIVE = "active"
@@ -53,6 +53,7 @@ class Arm(StrEnum):
     RANDOM = "random"
     HOLDOUT = "holdout"
     GOLD = "gold"
+    JUDGE = "judge"
 
 
 class Split(StrEnum):
@@ -235,7 +236,8 @@ class Annotation:
     """A raw judgement as the backend reported it.
 
     ``(backend, remote_id, revision)`` identifies it: the same triple is stored once, a new revision supersedes the
-    older one, and ``deleted`` retracts it. ``choice`` is about the display order.
+    older one, and ``deleted`` retracts it. ``choice`` is about the display order; ``p_left`` is how sure of the left
+    side a model was that gives probabilities.
     """
 
     key: str
@@ -253,6 +255,7 @@ class Annotation:
     submitted_at: str | None = None
     cost: float | None = None
     deleted: bool = False
+    p_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,7 @@ class Vote:
     seconds: float | None
     cost: float
     excluded: bool = False
+    p_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from pairloop.kit.options import Options
 from pairloop.protocols import (
     BackendSpec,
     GoldSpec,
+    JudgeSpec,
     RewardModelSpec,
     SourceSpec,
     Spec,
@@ -33,6 +34,7 @@ HOOKS = {
     "reward": "pairloop_reward_models",
     "strategy": "pairloop_strategies",
     "policy": "pairloop_tuners",
+    "judge": "pairloop_judges",
 }
 KINDS = (*HOOKS, "observer")
 
@@ -87,6 +89,8 @@ class Registry:
     def spec(self, kind: Literal["strategy"], name: str, key: str) -> StrategySpec: ...
     @overload
     def spec(self, kind: Literal["policy"], name: str, key: str) -> TunerSpec: ...
+    @overload
+    def spec(self, kind: Literal["judge"], name: str, key: str) -> JudgeSpec: ...
     def spec(self, kind: str, name: str, key: str) -> Spec:
         """The spec of a part, importing its plugin if need be; ``key`` is the config key that names it.
 

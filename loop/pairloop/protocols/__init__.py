@@ -5,12 +5,22 @@ tests for each protocol. Import from here; the modules below are one topic each.
 """
 
 from pairloop.protocols.backends import Backend, BackendContext, Capabilities, Published
+from pairloop.protocols.judges import Judge, JudgeAnswer, JudgeContext, JudgePanel, JudgeQuestion
 from pairloop.protocols.models import BoolArray, FitReport, ModelContext, RewardModel, Scorer, TrainingData
 from pairloop.protocols.policy import Generated, PolicyJob, PolicyPrompt, PolicyResult, PolicyTuner
 from pairloop.protocols.progress import Progress
-from pairloop.protocols.selection import Acquisition, BatchStrategy, Selection, SelectionContext
+from pairloop.protocols.selection import Acquisition, BatchStrategy, Goal, Selection, SelectionContext
 from pairloop.protocols.sources import GoldScorer, PairSource
-from pairloop.protocols.specs import BackendSpec, GoldSpec, RewardModelSpec, SourceSpec, Spec, StrategySpec, TunerSpec
+from pairloop.protocols.specs import (
+    BackendSpec,
+    GoldSpec,
+    JudgeSpec,
+    RewardModelSpec,
+    SourceSpec,
+    Spec,
+    StrategySpec,
+    TunerSpec,
+)
 
 __all__ = [
     "Acquisition",
@@ -22,8 +32,15 @@ __all__ = [
     "Capabilities",
     "FitReport",
     "Generated",
+    "Goal",
     "GoldScorer",
     "GoldSpec",
+    "Judge",
+    "JudgeAnswer",
+    "JudgeContext",
+    "JudgePanel",
+    "JudgeQuestion",
+    "JudgeSpec",
     "ModelContext",
     "PairSource",
     "PolicyJob",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from pairloop.protocols.judges import JudgePanel
 from pairloop.protocols.sources import GoldScorer
 from pairloop.records import Page, Task
 
@@ -49,6 +50,7 @@ class BackendContext:
         campaign: the campaign's id; seed: the campaign's seed.
         gold: a gold scorer where the config names one (simulated annotators need it).
         cost_per_vote: the config's price of a vote.
+        judge: the config's judge, for the backend that lets it answer alone.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class BackendContext:
     seed: int
     gold: GoldScorer | None = None
     cost_per_vote: float = 0.0
+    judge: JudgePanel | None = None
 
 
 class Backend(Protocol):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pairloop.protocols.backends import Backend, BackendContext
+from pairloop.protocols.judges import Judge, JudgeContext
 from pairloop.protocols.models import ModelContext, RewardModel
 from pairloop.protocols.policy import PolicyTuner
 from pairloop.protocols.selection import BatchStrategy
@@ -73,4 +74,14 @@ class TunerSpec:
     summary: str = ""
 
 
-Spec = BackendSpec | SourceSpec | GoldSpec | RewardModelSpec | StrategySpec | TunerSpec
+@dataclass(frozen=True, slots=True)
+class JudgeSpec:
+    """Offers a judge. Making one asks nothing yet."""
+
+    name: str
+    factory: Callable[[Any, JudgeContext], Judge]
+    options: type[Any] | None = None
+    summary: str = ""
+
+
+Spec = BackendSpec | SourceSpec | GoldSpec | RewardModelSpec | StrategySpec | TunerSpec | JudgeSpec

@@ -22,7 +22,7 @@ GENESIS = "0" * 64
 _HEAD = "annotation_head"
 _CONTENT_FIELDS = (
     "key", "backend", "remote_id", "revision", "annotator", "choice", "kind", "strength", "prompt_rating", "reason",
-    "seconds", "prelabel_shown", "submitted_at", "cost", "deleted",
+    "seconds", "prelabel_shown", "submitted_at", "cost", "deleted", "p_left",
 )  # fmt: skip
 
 
@@ -172,10 +172,17 @@ class AnnotationLog:
     def standing(self, *, up_to: int | None = None) -> list[Vote]:
         """All votes that are neither superseded nor retracted, several of one person about one pair included.
 
-        That is what was paid for; `votes` is what counts.
+        That is what was paid for; `votes` is what counts. What the judge said beside people is in neither.
         """
+        return self._votes_of("s.arm <> 'judge'", up_to)
+
+    def judged(self, *, up_to: int | None = None) -> list[Vote]:
+        """What the judge said beside people, in order of arrival; abstentions are skips. One row an order of a pair."""
+        return self._votes_of("s.arm = 'judge'", up_to)
+
+    def _votes_of(self, which: str, up_to: int | None) -> list[Vote]:
         limit = up_to if up_to is not None else 2**62
-        return [_vote(row) for row in self._db.rows(_VOTES_SQL, (limit, limit))]
+        return [_vote(row) for row in self._db.rows(_VOTES_SQL.format(which=which), (limit, limit))]
 
     def last_seq(self) -> int:
         """Number of the last row of the log; 0 when empty."""
@@ -240,6 +247,7 @@ _VOTES_SQL = """
     LEFT JOIN annotator_decisions d
       ON d.id = (SELECT max(e.id) FROM annotator_decisions e WHERE e.annotator = a.annotator)
     WHERE a.seq <= ? AND a.deleted = 0 AND (a.superseded_by IS NULL OR a.superseded_by > ?)
+        AND {which}
     ORDER BY a.seq
 """
 
@@ -265,6 +273,7 @@ def _vote(row: Row) -> Vote:
         reason=content["reason"],
         seconds=content["seconds"],
         cost=content["cost"] if content["cost"] is not None else row["cost"],
+        p_left=content.get("p_left"),  # rows of the first databases have none
         excluded=bool(row["excluded"]),
     )
 

@@ -97,12 +97,10 @@ class RoundStore:
         )
 
     def assignments(self, round_number: int | None = None) -> list[Assignment]:
-        """Assignments of a round (or of all), in order of rank."""
-        where, parameters = ("WHERE round = ?", (round_number,)) if round_number is not None else ("", ())
-        return [
-            _assignment(row)
-            for row in self._db.rows(f"SELECT * FROM assignments {where} ORDER BY round, rank, replica", parameters)  # noqa: S608
-        ]
+        """Assignments of a round (or of all), in order of rank; what was put to the judge is not among them."""
+        where, parameters = ("AND round = ?", (round_number,)) if round_number is not None else ("", ())
+        sql = f"SELECT * FROM assignments WHERE arm <> 'judge' {where} ORDER BY round, rank, replica"  # noqa: S608
+        return [_assignment(row) for row in self._db.rows(sql, parameters)]
 
     def prelabels(self, round_number: int) -> dict[str, Prelabel]:
         """The latest guess for each assignment of a round."""
@@ -131,9 +129,15 @@ class RoundStore:
         )
 
     def count(self, round_number: int) -> dict[AssignmentState, int]:
-        """Assignments of a round by state."""
-        rows = self._db.rows("SELECT state, count(*) FROM assignments WHERE round = ? GROUP BY state", (round_number,))
+        """Assignments of a round by state, without what was put to the judge."""
+        sql = "SELECT state, count(*) FROM assignments WHERE round = ? AND arm <> 'judge' GROUP BY state"
+        rows = self._db.rows(sql, (round_number,))
         return {AssignmentState(row[0]): row[1] for row in rows}
+
+    def judged(self) -> list[Assignment]:
+        """What was put to the judge: two rows a pair and judge, one for each order."""
+        rows = self._db.rows("SELECT * FROM assignments WHERE arm = 'judge' ORDER BY round, rank, replica")
+        return [_assignment(row) for row in rows]
 
     def asked(self) -> dict[str, list[Assignment]]:
         """All assignments by pair."""

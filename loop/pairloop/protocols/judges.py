@@ -1,0 +1,97 @@
+"""Judges: language models that compare two responses. A judge is an annotator, and never a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pairloop.records import Choice, PromptContent
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeQuestion:
+    """One comparison in one order: ``left`` is shown first. The other order is another question."""
+
+    prompt: PromptContent
+    left: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeAnswer:
+    """What the judge said to one question.
+
+    Attributes:
+        choice: LEFT, RIGHT or TIE; SKIP where the model's text was no answer, which is an abstention and never a vote.
+        p_left: probability given to the left response in [0, 1] (a tie counts half), where the model gives one.
+        reason: why it abstained; without secrets, and short.
+        seconds: how long it took. cost: what it cost, in the config's currency.
+    """
+
+    choice: Choice
+    p_left: float | None = None
+    reason: str | None = None
+    seconds: float | None = None
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeContext:
+    """What a judge is given at construction.
+
+    Attributes:
+        base: the folder that relative paths in its options start from.
+        threads: processor threads it may use.
+    """
+
+    base: Path
+    threads: int = 1
+
+
+class Judge(Protocol):
+    """A language model that compares two responses.
+
+    Attributes:
+        identity: a digest of everything that decides an answer (model, prompt template, sampling parameters …) and of
+            nothing else: answers are stored under it, and another identity is another annotator. No secret goes in.
+        batch_size: questions that one call of ``ask`` is given at most.
+        concurrency: calls of ``ask`` that may run at the same time, in threads.
+    """
+
+    identity: str
+    batch_size: int
+    concurrency: int
+
+    def price(self, question: JudgeQuestion) -> float:
+        """The most that this question can cost, retries left out: what fails costs nothing."""
+
+    def ask(self, questions: Sequence[JudgeQuestion]) -> Sequence[JudgeAnswer]:
+        """One answer a question, in order. An answer does not depend on the other questions of the call.
+
+        Raises:
+            BackendUnavailable: no answer could be had now; the same call may work later.
+            BackendRejected: it will never work like this (a wrong key, an unknown model).
+        """
+
+    def check(self) -> str:
+        """Ask one small question, and say in a sentence that the judge works; for ``pairloop doctor``.
+
+        Raises:
+            BackendError: it does not.
+        """
+
+    def close(self) -> None:
+        """Release what the judge holds; may be called twice."""
+
+
+class JudgePanel(Protocol):
+    """A judge with its cache and its budget, as backends are given it."""
+
+    annotator: str
+
+    def ask(self, questions: Sequence[JudgeQuestion]) -> Sequence[JudgeAnswer | None]:
+        """One answer a question, in order; None where the budget does not allow it.
+
+        Raises:
+            BackendUnavailable, BackendRejected: as `Judge.ask`; what was answered before is kept.
+        """
