@@ -20,6 +20,7 @@ from pairloop_reward.annotators import Annotators
 from pairloop_reward.cache import DiskCache
 from pairloop_reward.calibration import Calibration, calibrate
 from pairloop_reward.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from pairloop_reward.features import Featurizer
 from pairloop_reward.head import HeadFit
 from pairloop_reward.joint import fit_joint, panel_of, summary
 from pairloop_reward.laplace import cholesky, marginal_precision, whiten
@@ -60,7 +61,7 @@ class TfidfRewardModel:
     def __init__(self, options: TfidfOptions, context: ModelContext) -> None:
         self._options = options
         self._cache = DiskCache(context.cache)
-        self._store: FeatureStore | None = None
+        self._store: FeatureStore[Featurizer] | None = None
         self._head: Head | None = None
         self._annotators: Annotators | None = None
 
@@ -85,7 +86,7 @@ class TfidfRewardModel:
         votes = self._votes(features, data)
         require_signal(votes)
         with numeric_threads():
-            chosen = choose(votes, data.group, store.featurizer.blocks, TYPICAL_TAUS, self._options.flip_rate)
+            chosen = self._chosen(votes, data, store.featurizer.blocks)
             panel = panel_of(data, self._options)
             joint = None if panel is None else fit_joint(votes, panel, chosen.fit)
             fit, votes = (chosen.fit, votes) if joint is None else (joint.fit, joint.votes)
@@ -100,6 +101,11 @@ class TfidfRewardModel:
         numbers = _numbers(votes, chosen, fit, calibration, head) | {"responses_cut": float(cut)}
         numbers |= {} if joint is None else joint.numbers()
         return FitReport(len(votes), numbers, self._notes(data, calibration, cut), self.annotators())
+
+    def _chosen(self, votes: Votes, data: TrainingData, sizes: tuple[int, int]) -> Chosen:
+        fixed = self._options.prior_margin
+        typical = TYPICAL_TAUS if fixed is None else (fixed, fixed)
+        return choose(votes, data.group, sizes, typical, self._options.flip_rate, fixed=fixed is not None)
 
     def annotators(self) -> dict[str, dict[str, float]]:
         """What the last fit found out about each annotator (`Annotators`), most votes first; empty where pooled."""
@@ -176,16 +182,17 @@ class TfidfRewardModel:
         model._store = FeatureStore(featurizer_from(arrays, checkpoint.terms), model._cache)
         return model
 
-    def _fit_store(self, responses: Sequence[ResponseView], trainable: BoolArray) -> FeatureStore:
+    def _fit_store(self, responses: Sequence[ResponseView], trainable: BoolArray) -> FeatureStore[Featurizer]:
         featurizer = fitted_featurizer(responses, trainable, self._options, self._cache)
         return FeatureStore(featurizer, self._cache)
 
     def _votes(self, features: FloatArray, data: TrainingData) -> Votes:
         difference = features[data.left].astype(np.float64) - features[data.right]
         anchored = np.where(data.prelabel_shown, self._options.prelabel_shown_weight, 1.0)
-        return Votes(difference, data.outcome, np.asarray(data.weight * anchored, dtype=np.float64))
+        counted = 1.0 if self._options.ties == "learn" else data.outcome != TIE
+        return Votes(difference, data.outcome, np.asarray(data.weight * anchored * counted, dtype=np.float64))
 
-    def _ready(self) -> tuple[FeatureStore, Head]:
+    def _ready(self) -> tuple[FeatureStore[Featurizer], Head]:
         if self._store is None or self._head is None:
             raise UsageError("the reward model is not fitted yet", "Call prior() or fit(), or load a saved one.")
         return self._store, self._head

@@ -25,6 +25,12 @@ class TfidfOptions(Options):
     flip_rate: float | None = Field(default=None, ge=0.0, lt=0.5)
     """Probability that a decisive vote says the opposite; left out, it is chosen by evidence."""
 
+    prior_margin: float | None = Field(default=None, gt=0.0)
+    """Prior standard deviation of a typical margin due to each kind of features; left out, chosen by evidence."""
+
+    ties: Literal["learn", "drop"] = "learn"
+    """Learn from ties that the responses are close, or leave them out."""
+
     annotators: Literal["joint", "pooled"] = "joint"
     """Give each annotator a flip rate and habits of their own, or ("pooled") one flip rate to all of them."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pairloop.hookspecs import hookimpl
 from pairloop.protocols import ModelContext, RewardModel, RewardModelSpec
+from pairloop_reward.classifier_options import ClassifierOptions
 from pairloop_reward.options import TfidfOptions
 
 
@@ -26,9 +27,27 @@ def load_tfidf(folder: Path, context: ModelContext) -> RewardModel:
     return TfidfRewardModel.load(folder, context)
 
 
+def make_classifier(options: ClassifierOptions, context: ModelContext) -> RewardModel:
+    """An unfitted ``classifier`` model."""
+    from pairloop_reward.classifier import ClassifierRewardModel
+
+    return ClassifierRewardModel(options, context)
+
+
+def load_classifier(folder: Path, context: ModelContext) -> RewardModel:
+    """The model that ``save`` wrote into this folder.
+
+    Raises:
+        CorruptionDetected: a file is missing, truncated or changed; names it.
+    """
+    from pairloop_reward.classifier import ClassifierRewardModel
+
+    return ClassifierRewardModel.load(folder, context)
+
+
 @hookimpl
 def pairloop_reward_models() -> Sequence[RewardModelSpec]:
-    """Offer ``tfidf``."""
+    """Offer ``tfidf`` and ``classifier``."""
     return [
         RewardModelSpec(
             name="tfidf",
@@ -36,5 +55,12 @@ def pairloop_reward_models() -> Sequence[RewardModelSpec]:
             load=load_tfidf,
             options=TfidfOptions,
             summary="TF-IDF and surface features, Bradley–Terry head with ties, flips and position bias; no download",
-        )
+        ),
+        RewardModelSpec(
+            name="classifier",
+            factory=make_classifier,
+            load=load_classifier,
+            options=ClassifierOptions,
+            summary="common practice to compare with: scikit-learn's default classifier on majority verdicts",
+        ),
     ]

@@ -44,11 +44,12 @@ class _Search:
     sizes: Sequence[int]
     typical: Sequence[float]
     flips: Sequence[float]
+    fixed: bool = False
     start: Float64 | None = None
     seen: dict[Point, float] = field(default_factory=dict)
 
     def taus(self, point: Point) -> list[float]:
-        return [2.0 ** (k / 2.0) for k in point[:-1]]
+        return list(self.typical) if self.fixed else [2.0 ** (k / 2.0) for k in point[:-1]]
 
     def inside(self, point: Point) -> bool:
         low, high = _TAU_RANGE
@@ -66,9 +67,8 @@ class _Search:
 
     def climb(self, point: Point) -> Point:
         """Compass search: along each axis in turn, with steps that shrink when no axis helps."""
-        free = [axis for axis, size in enumerate(self.sizes) if size] + (
-            [len(point) - 1] if len(self.flips) > 1 else []
-        )
+        blocks = () if self.fixed else self.sizes
+        free = [axis for axis, size in enumerate(blocks) if size] + ([len(point) - 1] if len(self.flips) > 1 else [])
         for step in _STEPS:
             moved = True
             while moved:
@@ -108,7 +108,13 @@ class Chosen:
 
 
 def choose(
-    votes: Votes, group: IntArray, sizes: Sequence[int], typical: Sequence[float], flip_rate: float | None
+    votes: Votes,
+    group: IntArray,
+    sizes: Sequence[int],
+    typical: Sequence[float],
+    flip_rate: float | None,
+    *,
+    fixed: bool = False,
 ) -> Chosen:
     """The head at the best (τ, ε).
 
@@ -123,8 +129,9 @@ def choose(
     sample, groups = votes.subset(rows), group[rows]
     by_groups = len(np.unique(groups)) >= _MANY_GROUPS
     parts = [sample.subset(part) for part in group_folds(groups, _PARTS)] if by_groups else []
-    search = _Search(sample, parts, sizes, typical, flips)
-    best = search.climb((*(round(2.0 * np.log2(tau)) for tau in typical), min(_FIRST_FLIP, len(flips) - 1)))
+    search = _Search(sample, parts, sizes, typical, flips, fixed)
+    first = [0 if fixed else round(2.0 * np.log2(tau)) for tau in typical]
+    best = search.climb((*first, min(_FIRST_FLIP, len(flips) - 1)))
     taus = search.taus(best)
     fit = fit_head(votes, block_precision(sizes, taus), flips[best[-1]], start=search.start)
     return Chosen(fit, tuple(taus), len(search.seen), by_groups)

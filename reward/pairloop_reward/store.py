@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,20 @@ from pairloop_reward.blocks import SurfaceBlock, TextBlock
 from pairloop_reward.cache import DiskCache, content_keys
 from pairloop_reward.features import VERSION, Features, Featurizer, fit_featurizer
 from pairloop_reward.options import TfidfOptions
+
+
+class RowMap(Protocol):
+    """A fixed map from responses to feature rows."""
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a row."""
+
+    def transform(self, responses: Sequence[ResponseView]) -> Features:
+        """(R, d) rows; each is the same in every company."""
+
+
+F = TypeVar("F", bound=RowMap)
 
 
 def featurizer_arrays(featurizer: Featurizer) -> dict[str, NDArray[Any]]:
@@ -71,15 +85,16 @@ def _map_key(featurizer: Featurizer) -> str:
     return hasher.hexdigest()[:32]
 
 
-class FeatureStore:
-    """Features of one featurizer, kept in memory and on disk by the content of (prompt, response)."""
+class FeatureStore(Generic[F]):
+    """Features of one map, kept in memory and on disk by the content of (prompt, response)."""
 
-    def __init__(self, featurizer: Featurizer, cache: DiskCache) -> None:
+    def __init__(self, featurizer: F, cache: DiskCache, key: str | None = None) -> None:
+        """The key tells the map from others in the cache; a `Featurizer` has its own."""
         self.featurizer = featurizer
         self._cache = cache
-        self._key = _map_key(featurizer)
+        self._key = _map_key(featurizer) if key is None and isinstance(featurizer, Featurizer) else str(key)
         self._rows: dict[bytes, int] = {}
-        self._features: Features = np.zeros((0, featurizer.dimensions), dtype=np.float32)
+        self._features: Features | None = None
         self._read()
 
     def features(self, responses: Sequence[ResponseView], *, remember: bool = True) -> Features:
@@ -89,8 +104,8 @@ class FeatureStore:
         for key, response in zip(keys, responses, strict=True):
             if key not in self._rows:
                 missing.setdefault(key, response)
-        known = len(self._features)
-        table = self._features
+        table = self._table()
+        known = len(table)
         if missing:
             table = np.concatenate([table, self.featurizer.transform(list(missing.values()))])
         rows = {key: known + row for row, key in enumerate(missing)}
@@ -98,8 +113,13 @@ class FeatureStore:
         if missing and remember:
             self._features = table
             self._rows.update(rows)
-            self._write()
+            self._write(table)
         return picked
+
+    def _table(self) -> Features:
+        if self._features is None:
+            self._features = np.zeros((0, self.featurizer.dimensions), dtype=np.float32)
+        return self._features
 
     def _read(self) -> None:
         found = self._cache.read("features", self._key)
@@ -107,6 +127,6 @@ class FeatureStore:
             self._features = found["features"]
             self._rows = {key.tobytes(): row for row, key in enumerate(found["keys"])}
 
-    def _write(self) -> None:
+    def _write(self, table: Features) -> None:
         keys = np.frombuffer(b"".join(self._rows), dtype=np.uint8).reshape(len(self._rows), -1)
-        self._cache.write("features", self._key, {"keys": keys, "features": self._features})
+        self._cache.write("features", self._key, {"keys": keys, "features": table})

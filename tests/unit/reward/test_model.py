@@ -246,7 +246,7 @@ def test_no_file_is_a_pickle(saved):
 def test_it_is_offered_by_its_entry_point():
     found = [point for point in entry_points(group="pairloop") if point.name == "reward.tfidf"]
     assert [point.value for point in found] == ["pairloop_reward.plugin"]
-    (spec,) = pairloop_reward_models()
+    spec = pairloop_reward_models()[0]
     model = spec.factory(spec.options(), ModelContext())
     assert isinstance(model, Scorer)
     assert (spec.name, spec.factory, spec.load) == ("tfidf", make_tfidf, load_tfidf)
@@ -341,3 +341,14 @@ def test_without_surface_features_there_are_no_length_biases(voted):
     options = TfidfOptions(dimensions=32, surface=False, annotators="joint")
     _, report = fitted(voted(n=200), options=options)
     assert {row["length_bias"] for row in report.annotators.values()} == {0.0}
+
+
+def test_the_prior_can_be_fixed_and_ties_left_out(voted):
+    data = voted()
+    _, report = fitted(data, options=TfidfOptions(dimensions=32, prior_margin=1.0, ties="drop"))
+    assert (report.numbers["prior_margin_surface"], report.numbers["prior_margin_text"]) == (1.0, 1.0)
+    _, other = fitted(replace(data, weight=np.where(data.outcome == 2, 0.0, 1.0)), options=OPTIONS)
+    _, dropped = fitted(data, options=OPTIONS.model_copy(update={"ties": "drop"}))
+    assert dropped.numbers["log_likelihood"] == other.numbers["log_likelihood"]
+    _, kept = fitted(data, options=OPTIONS)
+    assert kept.numbers["tie"] > 1.5 * dropped.numbers["tie"]

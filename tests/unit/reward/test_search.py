@@ -108,3 +108,11 @@ def test_posterior_margins_cover_the_truth(simulate, truth):
 
 def test_block_precision():
     assert block_precision((2, 1), (0.5, 2.0)).tolist() == [4.0, 4.0, 0.25]
+
+
+def test_a_fixed_prior_is_kept_and_the_flip_rate_still_chosen(simulate, truth):
+    votes = simulate(truth, 800, 3)
+    chosen = choose(votes, np.zeros(800, dtype=int), (2, 1), (300.0, 300.0), None, fixed=True)
+    assert chosen.taus == (300.0, 300.0)
+    np.testing.assert_allclose(chosen.fit.prior, 300.0**-2)
+    assert 0.0 < chosen.fit.flip_rate < 0.3
