@@ -15,7 +15,7 @@ from pairloop.testing.strategies import StrategyContract
 
 SPECS = {spec.name: spec for spec in plugin.pairloop_strategies()}
 
-NEWER = ("margin", "ensemble_variance", "powerbald", "coreset", "badge", "typiclust", "arm", "epig", "balpm")
+NEWER = ("vopt", "margin", "ensemble_variance", "powerbald", "coreset", "badge", "typiclust", "arm", "epig", "balpm")
 
 
 def built(name):

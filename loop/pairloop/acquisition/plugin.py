@@ -13,6 +13,7 @@ from pairloop.acquisition.logdet import LogdetOptions, LogdetStrategy
 from pairloop.acquisition.typiclust import TypiclustOptions, TypiclustStrategy
 from pairloop.acquisition.uncertainty import PowerBaldOptions, PowerBaldStrategy, ensemble_variance, margin
 from pairloop.acquisition.uniform import RandomStrategy
+from pairloop.acquisition.vopt import VoptOptions, VoptStrategy
 from pairloop.hookspecs import hookimpl
 from pairloop.protocols import StrategySpec
 
@@ -29,6 +30,12 @@ def pairloop_strategies() -> Sequence[StrategySpec]:
             lambda options: LogdetStrategy(options or LogdetOptions()),
             LogdetOptions,
             "most information about the reward as a batch (D-optimal); the default",
+        ),
+        StrategySpec(
+            "vopt",
+            lambda options: VoptStrategy(options or VoptOptions()),
+            VoptOptions,
+            "least variance of the margins that matter for the goal (V-optimal)",
         ),
         StrategySpec("margin", lambda _: from_acquisition(margin), summary="predicted closest to even"),
         StrategySpec(

@@ -6,10 +6,9 @@ from typing import Literal, Protocol
 
 from pairloop.posterior import FloatArray, IntArray, PreferencePosterior
 
-
 Goal = Literal["reward_model", "policy", "leaderboard"]
-"""What the votes are for: a reward model that is right about the pool's pairs, about the best responses of each prompt, or
-about the order of the sources that responses come from."""
+"""What the votes are for: a reward model that is right about the pool's pairs, about the best responses of each prompt,
+or about the order of the sources that responses come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,8 @@ class SelectionContext:
         per_prompt: at most this many picks of one prompt; 0 for no limit (draws that must be uniform over pairs).
         seed: derived from campaign seed, round and step.
         goal: what the votes are for; strategies without targets have one goal only.
-        source: (R,) number of the source (policy or data) that each response comes from, −1 where unknown; None if nobody
-            knows any.
+        source: (R,) number of the source (policy or data) that each response comes from, −1 where unknown; None where
+            no source is known.
     """
 
     posterior: PreferencePosterior

@@ -1,0 +1,153 @@
+"""V-optimal batches: the pairs whose votes together lower most the variance of the margins that matter.
+
+The targets (`targets`) say what matters; with S the covariance given everything picked so far and M the second moment
+of the targets, a vote of information I on the pair z lowers the targets' mean weighted variance by
+
+    I zᵀSMSz / (1 + I zᵀSz)
+
+(V-optimal design: Cohn, Ghahramani & Jordan 1996 for the criterion, Yu, Bi & Tresp 2006 for a pool of targets). The
+greedy batch updates S after every pick; what a vote tells does not depend on its answer in the linearised model.
+
+Log-det pays for certainty in every direction alike, also in those that a few odd texts span. Here a direction counts
+as much as the targets have of it: an outlier is worth asking about only as far as it says something about others, and
+where the pool repeats itself the repeated part is asked first, and not twice.
+
+Both quadratic forms change by rank-one terms, and their products with all pairs come from products with all
+responses: a pick costs two passes over the (R, D) responses and a few over (N,) numbers; the (N, D) pair matrix is
+never made. The gain is not submodular, so nothing may be evaluated lazily: every pick looks at every candidate.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import Field
+
+from pairloop.acquisition import request
+from pairloop.acquisition.functions import expected_information
+from pairloop.acquisition.geometry import Float64Array, conditioning, differences, squared_lengths
+from pairloop.acquisition.keys import canonical
+from pairloop.acquisition.picking import CLOSED, TIED, Room, with_rest
+from pairloop.acquisition.targets import target_directions
+from pairloop.kit.options import Options
+from pairloop.kit.threads import numeric_threads
+from pairloop.posterior import IntArray
+from pairloop.protocols import Selection, SelectionContext
+
+log = logging.getLogger(__name__)
+
+
+class VoptOptions(Options):
+    """Options of V-optimal selection."""
+
+    targets: int = Field(default=4096, ge=1)
+    """Targets that stand for the goal: pairs of the pool, or of best and second best responses."""
+
+    nodes: int = Field(default=9, ge=0, le=64)
+    """Quadrature nodes that average a vote's information over the margin's uncertainty; 0 takes the mean margin."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoptStrategy:
+    """A score is the fall of the targets' mean weighted variance over cost."""
+
+    options: VoptOptions = field(default_factory=VoptOptions)
+
+    def select(self, context: SelectionContext, n: int) -> Selection:
+        """Up to ``n`` picks; see `pairloop.protocols.BatchStrategy`."""
+        request.check(context, n)
+        if not n or not len(context.candidates):
+            return request.empty()
+        with numeric_threads(), np.errstate(invalid="ignore", over="ignore"):
+            search = _Search(context, self.options)
+            picks, scores = search.run(n)
+        missing = len(context.candidates) - len(search.rows)
+        if missing:
+            log.warning("vopt: %d of %d candidates have no finite gain and go last", missing, len(context.candidates))
+        chosen = with_rest(context, picks, n)
+        return request.selection(chosen, np.r_[scores, np.full(len(chosen) - len(scores), np.nan)])
+
+
+class _Search:
+    """Greedy search over all candidates with finite coordinates.
+
+    Attributes:
+        rows: (N,) their places in the context; left, right: (N,) rows of their responses.
+        information, variance, relevance: (N,) I, zᵀSz and zᵀSMSz as they are now.
+        past: (k, D) directions v with S = I − Σ v vᵀ: pairs in flight first, then one for each pick.
+    """
+
+    def __init__(self, context: SelectionContext, options: VoptOptions) -> None:
+        self.context, self.options = context, options
+        pairs = canonical(context.candidates)
+        prior = squared_lengths(context.posterior.whitened, pairs)
+        information = self._information(pairs, prior)
+        self.rows = np.flatnonzero(np.isfinite(prior * information))
+        self.left, self.right = pairs[self.rows].T
+        self.information, self.cost = information[self.rows], context.cost[self.rows]
+        self.room, self.is_open = Room(context, self.rows), np.ones(len(self.rows), dtype=bool)
+        self.coordinates = np.nan_to_num(context.posterior.whitened, nan=0.0, posinf=0.0, neginf=0.0)
+        self.past = self._in_flight()
+        targets = target_directions(context, options.targets)
+        self.moment = targets.T @ targets / max(len(targets), 1)
+        self.variance, self.relevance = self._start(prior[self.rows])
+
+    def run(self, n: int) -> tuple[IntArray, Float64Array]:
+        """Up to ``n`` candidates in order, and the score of each when it was picked."""
+        picks: list[int] = []
+        scores: list[float] = []
+        while len(picks) < n and self.is_open.any():
+            worth = self.information * self.relevance / ((1.0 + self.information * self.variance) * self.cost)
+            worth[~self.is_open] = CLOSED
+            best = float(worth.max())
+            winner = self.room.by_key(np.flatnonzero(self.is_open & (worth >= best * (1.0 - TIED))))
+            picks.append(winner)
+            scores.append(float(worth[winner]))
+            self.is_open[self.room.shut(winner)] = False
+            self._condition(winner)
+        return self.rows[np.array(picks, dtype=np.int64)], np.array(scores)
+
+    def _information(self, pairs: IntArray, variance: Float64Array) -> Float64Array:
+        posterior = self.context.posterior
+        found = expected_information(posterior, posterior.margin(pairs), variance, self.options.nodes)
+        return np.asarray(found, np.float64)
+
+    def _in_flight(self) -> Float64Array:
+        pairs = canonical(self.context.pending)
+        z = differences(self.context.posterior.whitened, pairs)
+        variance = np.einsum("nd,nd->n", z, z)
+        information = self._information(pairs, variance)
+        usable = np.isfinite(variance * information)
+        return conditioning(z[usable], information[usable])
+
+    def _start(self, prior: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """zᵀSz and zᵀSMSz given the pairs in flight."""
+        values, columns = np.linalg.eigh(self.moment)
+        factor = columns * np.sqrt(np.maximum(values, 0.0))  # M = factor · factorᵀ
+        pairs = np.stack([self.left, self.right], axis=1)
+        relevance = squared_lengths(self.coordinates @ self._given(factor.T).T, pairs)
+        used = squared_lengths(self.coordinates @ self.past.T, pairs) if len(self.past) else np.zeros(len(pairs))
+        return np.maximum(prior - used, 0.0), relevance
+
+    def _given(self, z: Float64Array) -> Float64Array:
+        """S z for rows z: (K, D) → (K, D)."""
+        return np.asarray(z - (z @ self.past.T) @ self.past)
+
+    def _condition(self, winner: int) -> None:
+        """Take what a vote on the winner will tell from all variances and relevances."""
+        z = differences(self.coordinates, np.array([[self.left[winner], self.right[winner]]]))
+        direction = self._given(z)[0]
+        information = self.information[winner]
+        direction *= np.sqrt(information / (1.0 + information * max(float(z[0] @ direction), 0.0)))
+        mapped = self.moment @ direction
+        towards = self._given(mapped[None])[0]
+        along, across = self._products(direction), self._products(towards)
+        self.variance = np.maximum(self.variance - along**2, 0.0)
+        change = along * (float(direction @ mapped) * along - 2.0 * across)
+        self.relevance = np.maximum(self.relevance + change, 0.0)
+        self.past = np.vstack([self.past, direction])
+
+    def _products(self, direction: Float64Array) -> Float64Array:
+        """z · direction for all candidates, by way of the responses."""
+        products = self.coordinates @ direction.astype(self.coordinates.dtype, copy=False)
+        return np.asarray(products[self.left] - products[self.right], np.float64)
