@@ -5,12 +5,15 @@ from pathlib import Path
 
 from pairloop.config import Config, resolve_path
 from pairloop.errors import ConfigError
+from pairloop.judging.cache import AnswerCache
+from pairloop.judging.panel import Panel
 from pairloop.kit.atomic import disk_errors
 from pairloop.protocols import (
     Backend,
     BackendContext,
     BatchStrategy,
     GoldScorer,
+    JudgeContext,
     ModelContext,
     PairSource,
     PolicyTuner,
@@ -60,9 +63,30 @@ class Parts:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         context = BackendContext(
-            folder, self._id, self._config.campaign.seed, self.gold, self._config.budget.cost_per_vote
-        )
+            folder, self._id, self._config.campaign.seed, self.gold, self._config.budget.cost_per_vote,
+            self.judge if settings.kind == "judge" else None,
+        )  # fmt: skip
         return spec.factory(options, context)
+
+    @cached_property
+    def judge(self) -> Panel:
+        """The judge with its cache and its budget.
+
+        Raises:
+            ConfigError: ``judge.kind`` names none.
+        """
+        settings = self._config.judge
+        if settings.kind is None:
+            raise ConfigError(f"{self.origin}: judge.kind: none is set", 'Set it, for example: kind = "openai"')
+        spec = self.registry.spec("judge", settings.kind, "judge.kind")
+        options = options_of(spec, settings.options, self.origin, "judge.options")
+        base = self._file.parent
+        made = spec.factory(options, JudgeContext(base, self._config.resources.threads))
+        cache = AnswerCache(base / Path(settings.cache).expanduser())
+        return Panel(
+            made, settings.name or settings.kind, cache, self._id,
+            budget=settings.budget, max_questions=settings.max_questions,
+        )  # fmt: skip
 
     @cached_property
     def strategy(self) -> BatchStrategy:
@@ -134,6 +158,15 @@ class Parts:
             spec("gold", config.backend.gold, "backend.gold")
         strategy = spec("strategy", config.selection.strategy, "selection.strategy")
         options_of(strategy, config.selection.options, self.origin, "selection.options")
+        goal = config.selection.goal
+        if goal not in strategy.goals:
+            raise ConfigError(
+                f"{self.origin}: selection.goal: strategy {strategy.name!r} cannot aim at {goal!r}",
+                f"It serves: {', '.join(strategy.goals)}. The strategy vopt serves all goals.",
+            )
+        if config.judge.kind is not None:
+            judge = spec("judge", config.judge.kind, "judge.kind")
+            options_of(judge, config.judge.options, self.origin, "judge.options")
         model = spec("reward", config.reward.model, "reward.model")
         options_of(model, config.reward.options, self.origin, "reward.options")
         if config.policy.tuner is not None:
@@ -144,6 +177,8 @@ class Parts:
         """Close what was opened."""
         if "backend" in self.__dict__:
             self.backend.close()
+        if "judge" in self.__dict__:
+            self.judge.close()
 
     def _model_context(self) -> ModelContext:
         cache = self._folder / "cache"

@@ -5,7 +5,7 @@ n(n−1)/2 pairs of a prompt exist only as such, and when there are more than ``
 by unranking, without listing the rest. The arrays are read-only: plugins see them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pairloop.kit.ids import make_pair
 from pairloop.posterior import IntArray
 from pairloop.protocols import BoolArray
-from pairloop.records import Pair, Prompt, ResponseView, Split
+from pairloop.records import Pair, Prompt, Response, ResponseView, Split
 from pairloop.store import Store
 from pairloop.store.pool import GOLD_SOURCE
 
@@ -34,7 +34,8 @@ class Pool:
         all_pairs: the rows of each prompt all of whose pairs may be asked.
         listed: (M, 2) rows of pairs that have a database row; ``fresh``: (M,) True where a policy brought the pair.
         listed_only: (P,) True where only pairs with a database row may be asked.
-        gold: (R,) True where only a gold file brought the text: it may be asked as gold and is no part of the pool else.
+        source: (R,) number of the model that wrote the response, the first of several; −1 where no model is named.
+        gold: (R,) True where only a gold file brought the text: it is asked as gold, and is no part of the pool else.
     """
 
     responses: tuple[ResponseView, ...]
@@ -47,6 +48,7 @@ class Pool:
     listed: IntArray
     fresh: BoolArray
     listed_only: BoolArray
+    source: IntArray
     gold: BoolArray
 
     @cached_property
@@ -161,8 +163,16 @@ def load_pool(store: Store) -> Pool:
         listed=read_only(listed),
         fresh=read_only(np.array([fresh is not None for _, fresh in pairs], dtype=bool)),
         listed_only=read_only(~open_pairing),
+        source=read_only(_sources(stored)),
         gold=read_only(gold),
     )
+
+
+def _sources(stored: Sequence[Response]) -> IntArray:
+    """(R,) a number for each model that wrote responses, in order of appearance; −1 where none is named."""
+    names = [next((p.model for p in response.provenance if p.model), None) for response in stored]
+    number = {name: i for i, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
+    return np.array([-1 if name is None else number[name] for name in names], dtype=np.int32)
 
 
 def read_only(array: A) -> A:

@@ -36,6 +36,7 @@ def pairloop_strategies() -> Sequence[StrategySpec]:
             lambda options: VoptStrategy(options or VoptOptions()),
             VoptOptions,
             "least variance of the margins that matter for the goal (V-optimal)",
+            goals=("reward_model", "policy", "leaderboard"),
         ),
         StrategySpec("margin", lambda _: from_acquisition(margin), summary="predicted closest to even"),
         StrategySpec(

@@ -9,7 +9,7 @@ from pairloop.protocols.backends import Backend, BackendContext
 from pairloop.protocols.judges import Judge, JudgeContext
 from pairloop.protocols.models import ModelContext, RewardModel
 from pairloop.protocols.policy import PolicyTuner
-from pairloop.protocols.selection import BatchStrategy
+from pairloop.protocols.selection import BatchStrategy, Goal
 from pairloop.protocols.sources import GoldScorer, PairSource
 
 
@@ -56,12 +56,13 @@ class RewardModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class StrategySpec:
-    """Offers a selection strategy."""
+    """Offers a selection strategy. ``goals``: the values of ``selection.goal`` that it knows how to serve."""
 
     name: str
     factory: Callable[[Any], BatchStrategy]
     options: type[Any] | None = None
     summary: str = ""
+    goals: tuple[Goal, ...] = ("reward_model",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def opened(folder: Path, **changes: Any) -> Campaign:
         ({"round": {"sise": 3}}, ConfigError, 'round.sise: unknown key (did you mean "size"?)'),
         ({"round": {"size": 0}}, ConfigError, "round.size: Input should be greater than or equal to 1 (got 0)"),
         ({"selection": {"strategy": "logdett"}}, PluginNotFound, 'logdett\' (did you mean "logdet"?)'),
+        ({"selection": {"strategy": "logdet", "goal": "policy"}}, ConfigError, "'logdet' cannot aim at 'policy'"),
         ({"backend": {"kind": "file-remot"}}, PluginNotFound, 'did you mean "file-remote"?'),
         ({"reward": {"options": {"dimension": 3}}}, ConfigError, 'reward.options.dimension: unknown key (did you mean'),
         ({"holdout": {"share": 0.9}, "selection": {"random_share": 0.2}}, ConfigError, "must not exceed 1"),

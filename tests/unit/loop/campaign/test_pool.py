@@ -34,7 +34,7 @@ def pool(
         holdout=np.isin(prompt, list(held)), excluded=np.isin(prompt, list(out)),
         all_pairs=blocks, listed=np.array(listed, dtype=np.int32).reshape(-1, 2),
         fresh=np.zeros(len(listed), dtype=bool), listed_only=np.isin(np.arange(len(sizes)), list(only)),
-        gold=np.zeros(len(prompt), dtype=bool),
+        source=np.full(len(prompt), -1, dtype=np.int32), gold=np.zeros(len(prompt), dtype=bool),
     )  # fmt: skip
 
 

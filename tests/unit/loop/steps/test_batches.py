@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from support.scripted import Scripted, keys, scripted_campaign, to_collecting, to_training
 
+from pairloop.acquisition import RandomStrategy
 from pairloop.campaign import Campaign, Finished
+from pairloop.pool import load_pool
+from pairloop.protocols import Selection, SelectionContext
 from pairloop.records import Arm, Assignment
 from pairloop.testing.campaigns import toy_config, toy_registry
 from pairloop.testing.remote import tasks_by_key
@@ -54,6 +57,36 @@ def test_rounds_too_small_for_their_shares_get_them_over_time(tmp_path: Path, ba
         arms = Counter(a.arm for number in range(1, 31) for a in batch(campaign, number))
         assert 5 <= arms[Arm.HOLDOUT] <= 20
         assert 5 <= arms[Arm.RANDOM] <= 20
+
+
+class Watching:
+    """Picks at random and keeps what it was shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[SelectionContext] = []
+
+    def select(self, context: SelectionContext, n: int) -> Selection:
+        self.seen.append(context)
+        return RandomStrategy().select(context, n)
+
+
+def test_a_strategy_is_told_the_goal_and_who_wrote_the_responses(tmp_path: Path, backend: Scripted) -> None:
+    watching = Watching()
+    with scripted_campaign(
+        tmp_path / "c", backend, round={"size": 20}, selection={"strategy": "vopt", "goal": "leaderboard"}
+    ) as campaign:
+        campaign.parts.__dict__["strategy"] = watching
+        to_collecting(campaign)
+        context, pool = watching.seen[0], load_pool(campaign.store)
+        names = {r.id: r.provenance[0].model for r in campaign.store.pool.responses()}
+    assert context.goal == "leaderboard"
+    assert context.source is not None
+    models = [names[view.id] for view in pool.responses]
+    assert len(set(models)) > 1
+    number = dict(zip(models, context.source.tolist(), strict=True))
+    assert [number[name] for name in models] == context.source.tolist()
+    assert len(set(number.values())) == len(number)
+    assert all((name is None) == (source == -1) for name, source in number.items())
 
 
 def test_sides_are_balanced_and_stored(tmp_path: Path, backend: Scripted) -> None:
@@ -176,8 +209,6 @@ def test_pairs_in_flight_are_handed_to_the_strategy(tmp_path: Path, backend: Scr
         candidates = [set(pair) for pair in seen[0].candidates.tolist()]
         assert all(pair in pending for pair in flying)
         assert not any(pair in candidates for pair in asked)
-        answered = [
-            pairs[a.pair_id] for a in batch(campaign, 1) if a.state == "answered" and a.arm is not Arm.HOLDOUT
-        ]
+        answered = [pairs[a.pair_id] for a in batch(campaign, 1) if a.state == "answered" and a.arm is not Arm.HOLDOUT]
         assert answered
         assert sorted(map(sorted, seen[0].asked.tolist())) == sorted(map(sorted, answered))
