@@ -9,7 +9,7 @@ from pairloop import metrics
 from pairloop.errors import ModelError
 from pairloop.metrics import Estimate
 from pairloop.posterior import PreferencePosterior
-from pairloop.protocols import RewardModel, TrainingData
+from pairloop.protocols import BoolArray, RewardModel, TrainingData
 from pairloop.votes import MeasuredVotes
 
 FEWEST = 20  # votes below which an arm is not compared: the interval would say nothing
@@ -42,16 +42,22 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
 
 
 def compare_arms(
-    new_model: Callable[[], RewardModel], data: TrainingData, holdout: MeasuredVotes, *, seed: int
+    new_model: Callable[[], RewardModel], data: TrainingData, strategic: BoolArray, holdout: MeasuredVotes, *, seed: int
 ) -> dict[str, Any] | None:
     """The same model on as many active as control votes, both judged on the holdout.
+
+    This interval is about other groups, too, but only about this one look; `pairloop.saving` is its counterpart that
+    may be looked at all the time.
+
+    Args:
+        strategic: (N,) True for votes on pairs that the strategy chose.
 
     Returns:
         Log-loss of both arms and their paired difference (active − random; below zero: active selection pays), or
         None while an arm or the holdout has fewer than `FEWEST` votes, or an arm holds no signal or does not converge.
     """
     control = np.flatnonzero(data.control)
-    active = np.flatnonzero(~data.control)
+    active = np.flatnonzero(strategic)
     n = min(len(control), len(active))
     if n < FEWEST or len(holdout) < FEWEST:
         return None

@@ -90,10 +90,22 @@ class SelectionConfig(Options):
 
     strategy: str = "logdet"
     """Strategy of the active arm: see ``pairloop plugins``."""
+    goal: Literal["reward_model", "policy", "leaderboard"] = "reward_model"
+    """What the votes are for: being right about the pool's pairs, about the best responses of each prompt (for tuning), or
+    about the order of the models that wrote the responses. Strategies other than ``vopt`` serve the first only."""
     random_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.15
     """Share of each batch drawn at random from the training side: control arm and calibration set."""
     compare_arms: bool = True
-    """After each training, fit the model on equal numbers of active and of random votes and compare them."""
+    """After each training, fit small models on active and on random votes and compare them (two to ten fits more)."""
+    on_no_gain: Literal["fall_back", "tell"] = "fall_back"
+    """When the comparison shows that the strategy does not pay: draw at random from then on, or only say so. It does not
+    pay when it is proven worse than random (at once), or when a worthwhile saving is excluded for ``patience`` rounds."""
+    worthwhile_saving: Annotated[float, Field(gt=0.0, lt=0.9)] = 1 / 3
+    """Share of the votes that active selection should save to be worth while."""
+    patience: int = Field(default=3, ge=1)
+    """Rounds running without a gain, a worthwhile one excluded, after which random choice takes over."""
+    trial_share: Share = 0.1
+    """After falling back, the share of each batch that the strategy still chooses, so that it can prove itself."""
     candidates: int = Field(default=1_000_000, ge=100)
     """At most so many candidate pairs are looked at in a round; more are sampled uniformly."""
     options: PluginOptions = Field(default_factory=dict)
@@ -110,7 +122,7 @@ class QualityConfig(Options):
     """JSONL file of pairs with a known answer, relative to the configuration file: ``prompt``, ``response_a``,
     ``response_b``, ``correct`` ("a", "b" or "tie") and, if you like, ``reason``."""
     gold_share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
-    """Share of each batch's questions that are gold items. They are paid for, never train and never measure the model."""
+    """Share of each batch's questions that are gold items. They are paid for; they never train or measure the model."""
 
     @model_validator(mode="after")
     def _gold_items(self) -> "QualityConfig":
@@ -195,6 +207,32 @@ class PolicyConfig(Options):
     """Options of the tuner."""
 
 
+class JudgeConfig(Options):
+    """A language model that judges beside people, or alone (``backend.kind = "judge"``); never counted as a person."""
+
+    kind: str | None = None
+    """Judge (openai, local …): see ``pairloop plugins``. Left out, there is none."""
+    name: Name | None = None
+    """Its name as an annotator is ``judge:<name>:<digest of model and template>``; the kind when left out."""
+    batch: Share = 1.0
+    """Share of the pairs of each batch, its holdout left out, that the judge is asked about, too."""
+    extra: int = Field(default=0, ge=0)
+    """Pairs that the judge is asked about each round beyond the batch, drawn at random from the training side."""
+    inconsistent: Literal["tie", "abstain"] = "tie"
+    """Every pair is asked in both orders; where the answers differ, count a tie, or nothing."""
+    max_weight: float = Field(default=10.0, ge=0)
+    """The judge's votes weigh at most this many times what people's weigh, in sum. What they weigh is found by whether
+    they help to predict people's votes, and is often less."""
+    budget: float | None = Field(default=None, ge=0)
+    """Money for the judge, apart from the people's; checked before every call against the most that it can cost."""
+    max_questions: int | None = Field(default=None, ge=0)
+    """Questions in all; a pair takes two."""
+    cache: str = "judge"
+    """Folder of the answers, relative to the configuration file; campaigns may share one. Deleting it costs money."""
+    options: PluginOptions = Field(default_factory=dict)
+    """Options of the judge."""
+
+
 class ResourcesConfig(Options):
     """What pairloop may use."""
 
@@ -213,6 +251,7 @@ class Config(Options):
     selection: SelectionConfig = SelectionConfig()
     quality: QualityConfig = QualityConfig()
     reward: RewardConfig = RewardConfig()
+    judge: JudgeConfig = JudgeConfig()
     budget: BudgetConfig = BudgetConfig()
     prompts: PromptsConfig = PromptsConfig()
     policy: PolicyConfig = PolicyConfig()
@@ -224,4 +263,6 @@ class Config(Options):
             raise ValueError("holdout.share + selection.random_share must not exceed 1")
         if self.holdout.share > 0 and self.holdout.fraction == 0:
             raise ValueError("holdout.share needs holdout.fraction > 0")
+        if self.backend.kind == "judge" and self.judge.kind is None:
+            raise ValueError('backend.kind = "judge" needs judge.kind')
         return self

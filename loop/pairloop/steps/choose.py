@@ -12,6 +12,7 @@ from pairloop.protocols import BatchStrategy, SelectionContext
 from pairloop.records import Arm, Split
 from pairloop.states import AssignmentState
 from pairloop.steps.base import StepContext
+from pairloop.steps.contest import random_takes_over
 from pairloop.steps.contract import calling, checked_selection
 
 
@@ -46,10 +47,16 @@ class Chooser:
         control = self._uniform(Split.TRAIN, Arm.RANDOM, self._share(n, config.selection.random_share, Arm.RANDOM))
         taken = [pick.rows for pick in (*holdout, *control)]
         rest = max(n - len(picks) - len(holdout) - len(control), 0)
-        fresh = self._by_strategy(Arm.FRESH, round(rest * config.policy.fresh_share), taken)
+        fallen = random_takes_over(self._ctx)
+        chooser = "random" if fallen else config.selection.strategy
+        fresh = self._by_strategy(Arm.FRESH, round(rest * config.policy.fresh_share), taken, chooser)
         taken += [pick.rows for pick in fresh]
-        active = self._by_strategy(Arm.ACTIVE, rest - len(fresh), taken)
-        picks = [*picks, *holdout, *control, *fresh, *active]
+        rest -= len(fresh)
+        trial = self._share(rest, config.selection.trial_share, Arm.ACTIVE) if fallen else rest
+        instead = self._uniform(Split.TRAIN, Arm.RANDOM, rest - trial, taken, purpose="fall-back")
+        taken += [pick.rows for pick in instead]
+        active = self._by_strategy(Arm.ACTIVE, trial, taken, config.selection.strategy)
+        picks = [*picks, *holdout, *control, *fresh, *instead, *active]
         picks += self._again[n // 2 :][: max(n - len(picks), 0)]  # nothing new is left: ask all that was skipped
         order = generator(config.campaign.seed, self._number, "order").permutation(len(picks))
         return [picks[i] for i in order]
@@ -71,17 +78,20 @@ class Chooser:
         cap = self._ctx.config.selection.candidates
         return read_only(self._pool.candidates(side, without=without, cap=cap, rng=rng, only=only))
 
-    def _uniform(self, side: Split, arm: Arm, n: int) -> list[Pick]:
+    def _uniform(
+        self, side: Split, arm: Arm, n: int, taken: Sequence[tuple[int, int]] = (), purpose: str | None = None
+    ) -> list[Pick]:
         """``n`` pairs drawn uniformly from one side, whatever the model thinks of them."""
-        if n == 0:
+        if n <= 0:
             return []
-        found = self._candidates(side, (), arm.value)
-        rng = generator(self._ctx.config.campaign.seed, self._number, "uniform", arm.value)
+        purpose = purpose or arm.value
+        found = self._candidates(side, taken, purpose)
+        rng = generator(self._ctx.config.campaign.seed, self._number, "uniform", purpose)
         rows = rng.choice(len(found), min(n, len(found)), replace=False)
         propensity = len(rows) / len(found) if len(found) else None
         return [Pick((int(found[r, 0]), int(found[r, 1])), arm, "random", None, propensity) for r in rows]
 
-    def _by_strategy(self, arm: Arm, n: int, taken: Sequence[tuple[int, int]]) -> list[Pick]:
+    def _by_strategy(self, arm: Arm, n: int, taken: Sequence[tuple[int, int]], name: str) -> list[Pick]:
         if n <= 0:
             return []
         found = self._candidates(Split.TRAIN, taken, arm.value)
@@ -99,9 +109,11 @@ class Chooser:
             cost=read_only(np.full(len(found), config.budget.cost_per_vote or 1.0)),
             per_prompt=max(-(-n // prompts), 1),
             seed=self._ctx.seed(self._number, "strategy", arm.value),
+            goal=config.selection.goal,
+            source=self._pool.source,
         )
-        name = config.selection.strategy
-        strategy: BatchStrategy = self._ctx.parts.strategy
+        parts = self._ctx.parts
+        strategy: BatchStrategy = parts.strategy if name == config.selection.strategy else parts.strategy_named(name)
         with calling("strategy", name):
             selection = checked_selection(strategy.select(context, n), context, n, name)
         return [

@@ -16,6 +16,7 @@ from pairloop.protocols import RewardModel, TrainingData
 from pairloop.records import Choice, Vote
 from pairloop.states import RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
+from pairloop.steps.contest import by_strategy, contest, news
 from pairloop.steps.contract import calling, checked_annotators, checked_numbers, checked_posterior
 from pairloop.store.pool import GOLD_ONLY
 from pairloop.store.rounds import Round
@@ -39,12 +40,14 @@ def run(ctx: StepContext, current: Round) -> Outcome:
     with numeric_threads(ctx.config.resources.threads):
         predictions = _predictions(ctx, pool, votes)
         fit = _fit(ctx, current, pool, votes)
+        fit.report.update(contest(ctx, current, pool, votes))
     ctx.progress.finish()
     failpoint("train.before_save")
     stored = None if fit.model is None else _save(ctx, fit.model)
     excluded = _exclusions(ctx, pool, votes)
     reason = _tuning_reason(ctx, len(_given(votes)), fit.report)
     to = RoundState.TUNING if reason is not None else RoundState.CLOSED
+    told = news(ctx, fit.report)
     failpoint("train.before_commit")
     with ctx.store.transaction():
         if stored is not None:
@@ -63,8 +66,11 @@ def run(ctx: StepContext, current: Round) -> Outcome:
         ctx.store.rounds.move(current, to, reason)
         kind = "model_trained" if stored is not None else "model_rejected"
         ctx.store.events.add(kind, current.number, votes=len(votes), excluded_prompts=changed, **_headline(fit.report))
+        if told is not None:
+            ctx.store.events.add("selection_changed", current.number, **told)
     failpoint("train.after_commit")
-    return Advanced(current.number, to, fit.report.get("rejected") or _sentence(fit.report))
+    note = fit.report.get("rejected") or _sentence(fit.report)
+    return Advanced(current.number, to, note if told is None else f"{note}; {told['sentence']}")
 
 
 def _save(ctx: StepContext, model: RewardModel) -> tuple[str, int]:
@@ -98,7 +104,7 @@ def _fit(ctx: StepContext, current: Round, pool: Pool, votes: Sequence[Vote]) ->
         "notes": [str(note) for note in fitted.notes],
         "annotators": annotators,
         "holdout": measure(posterior, held, seed=ctx.seed(current.number, "ece")),
-        "arms": _arms(ctx, current, data, held),
+        "arms": _arms(ctx, current, data, train, held),
         "flip_rate": posterior.flip_rate,
         "tie": posterior.tie,
         "temperature": posterior.temperature,
@@ -106,10 +112,13 @@ def _fit(ctx: StepContext, current: Round, pool: Pool, votes: Sequence[Vote]) ->
     return Fit(model, report)
 
 
-def _arms(ctx: StepContext, current: Round, data: TrainingData, held: MeasuredVotes) -> dict[str, Any] | None:
+def _arms(
+    ctx: StepContext, current: Round, data: TrainingData, train: Sequence[Vote], held: MeasuredVotes
+) -> dict[str, Any] | None:
     if not ctx.config.selection.compare_arms:
         return None
-    return compare_arms(ctx.parts.new_reward_model, data, held, seed=ctx.seed(current.number, "arms"))
+    active = by_strategy(ctx, train)
+    return compare_arms(ctx.parts.new_reward_model, data, active, held, seed=ctx.seed(current.number, "arms"))
 
 
 def _check_no_leak(pool: Pool, train: Sequence[Vote]) -> None:
