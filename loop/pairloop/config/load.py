@@ -1,7 +1,9 @@
 """TOML file → `Config`, with errors that name file and key and suggest what was meant."""
 
 import difflib
+import json
 import tomllib
+from datetime import date, time
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,10 +66,16 @@ def validate(model: type[M], table: dict[str, Any], origin: str, prefix: str = "
         ConfigError: names origin and key; unknown keys get a suggestion.
     """
     try:
-        return model.model_validate(table)
+        # By way of JSON, where strict means what TOML means: true is no 1, "12" no 12, but an array may be a tuple.
+        return model.model_validate_json(json.dumps(table, default=_iso_format), strict=True)
     except ValidationError as error:
         lines = [_sentence(model, problem, prefix) for problem in error.errors()]
         raise ConfigError(f"{origin}: " + "; ".join(lines)) from None
+
+
+def _iso_format(value: date | time) -> str:
+    """TOML's dates and times; it has no other types that JSON lacks."""
+    return value.isoformat()
 
 
 def _sentence(model: type[BaseModel], problem: Any, prefix: str) -> str:

@@ -76,6 +76,9 @@ def opened(folder: Path, **changes: Any) -> Campaign:
     [
         ({"round": {"sise": 3}}, ConfigError, 'round.sise: unknown key (did you mean "size"?)'),
         ({"round": {"size": 0}}, ConfigError, "round.size: Input should be greater than or equal to 1 (got 0)"),
+        ({"round": {"size": True}}, ConfigError, "round.size: Input should be a valid integer (got True)"),
+        ({"round": {"size": "12"}}, ConfigError, "round.size: Input should be a valid integer (got '12')"),
+        ({"selection": {"compare_arms": 1}}, ConfigError, "selection.compare_arms: Input should be a valid boolean"),
         ({"selection": {"strategy": "logdett"}}, PluginNotFound, 'logdett\' (did you mean "logdet"?)'),
         ({"selection": {"strategy": "logdet", "goal": "policy"}}, ConfigError, "'logdet' cannot aim at 'policy'"),
         ({"backend": {"kind": "file-remot"}}, PluginNotFound, 'did you mean "file-remote"?'),
