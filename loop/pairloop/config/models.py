@@ -91,8 +91,8 @@ class SelectionConfig(Options):
     strategy: str = "logdet"
     """Strategy of the active arm: see ``pairloop plugins``."""
     goal: Literal["reward_model", "policy", "leaderboard"] = "reward_model"
-    """What the votes are for: being right about the pool's pairs, about the best responses of each prompt (for tuning), or
-    about the order of the models that wrote the responses. Strategies other than ``vopt`` serve the first only."""
+    """What the votes are for: being right about the pool's pairs, about the best responses of each prompt (for tuning),
+    or about the order of the models that wrote the responses. Strategies other than ``vopt`` serve the first only."""
     random_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.15
     """Share of each batch drawn at random from the training side: control arm and calibration set."""
     compare_arms: bool = True
