@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pairloop import __version__
+from pairloop.annotators import quality
 from pairloop.budget import spending
 from pairloop.config import Config
 from pairloop.kit.canonical import digest
@@ -114,7 +115,7 @@ def gather(store: Store, config: Config, remeasured: Mapping[int, Mapping[str, A
         arms_verdict=learning.arms_verdict(comparisons),
         calibration=learning.calibration(table),
         agreement=agreement.agreement(table),
-        people=people.people(table),
+        people=people.people(table, quality(store)),
         habits=people.habits(table),
         anchoring=_anchoring(store, table),
         tunings=policy.tunings(store.models.all("policy")),

@@ -1,34 +1,34 @@
 """Facts about the annotators: who answers how, and habits that have nothing to do with quality."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from pairloop.annotators import Quality
+from pairloop.annotators.facts import Annotator as Measured
+from pairloop.annotators.facts import GoldFacts
 from pairloop.metrics import Estimate
 from pairloop.posterior import FloatArray, IntArray
 from pairloop.protocols import BoolArray
 from pairloop.records import AnnotatorKind
-from pairloop.report.agreement import agreement_by_vote
-from pairloop.report.estimates import LEVEL, share, share_over, side_of
-from pairloop.report.table import CHOICES, SKIP, VoteTable
+from pairloop.report.estimates import share_over
+from pairloop.report.table import CHOICES, VoteTable
 
 SHOWN = 30
 _ROW = 5  # votes that make a row of the table, unless nobody has them
-CONFIDENT = 0.7  # a prediction that leans at least so far to one side
-_FEWEST = 10  # votes below which nobody is said to stand out
-_HASTY = 1 / 3  # of the median of all
 
 
 @dataclass(frozen=True, slots=True)
 class Annotator:
-    """One annotator.
+    """One annotator, as `pairloop.annotators` measures them.
 
     Attributes:
         left: share of the decisive votes for the response displayed on the left.
-        seconds: median seconds a vote, None where unknown.
-        others: agreement with the other people on the same pairs; model: with the model's confident predictions.
-        remarks: what stands out, tested at a level that allows for the number of annotators tested.
+        seconds: median seconds a vote; fast: share of implausibly fast votes; None where unknown.
+        gold: right answers on gold items; others: agreement with what most others said; model: with sure predictions.
+        flip_rate, spammer: of the reward model's fit, None where it does not tell.
+        excluded: why the votes count for nothing, None where they count.
+        remarks: significant flags, as "test: evidence".
     """
 
     name: str
@@ -39,8 +39,13 @@ class Annotator:
     skip: float
     left: Estimate | None
     seconds: float | None
+    fast: float | None
+    gold: Estimate | None
     others: Estimate | None
     model: Estimate | None
+    flip_rate: float | None
+    spammer: float | None
+    excluded: str | None
     remarks: tuple[str, ...]
 
 
@@ -49,8 +54,10 @@ class People:
     """All annotators.
 
     Attributes:
-        rows: those with the most votes, at most `SHOWN`; rest: how many more there are; rest_votes: their votes.
+        rows: those with the most votes, at most `SHOWN`, and all who have a flag or are excluded; rest: how many more
+            there are; rest_votes: their votes.
         by_kind: votes of people, models and simulators.
+        gold: how gold items fared. alpha_random: Krippendorff's alpha on randomly drawn pairs. tests: flags looked for.
     """
 
     count: int
@@ -60,6 +67,9 @@ class People:
     by_kind: dict[str, int]
     median_votes: float
     median_seconds: float | None
+    gold: tuple[GoldFacts, ...] = ()
+    alpha_random: Estimate | None = None
+    tests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,79 +89,54 @@ class Habits:
     same_length: int
 
 
-def people(table: VoteTable) -> People:
+def people(table: VoteTable, found: Quality) -> People:
     """The table of annotators, most votes first."""
-    total = np.bincount(table.annotator, minlength=len(table.annotators))
-    order = np.lexsort((np.arange(len(total)), -total))
-    several = int((total >= _ROW).sum()) or _ROW
-    shown = order[: min(several, SHOWN)]
-    seconds = _median(table.seconds)
-    kind = {vote.annotator: vote.kind for vote in table.votes}
-    describe = _describer(table, len(shown), seconds)
-    rows = tuple(describe(int(number), kind[table.annotators[number]].value) for number in shown)
+    total = np.array([person.numbers.votes for person in found.annotators], dtype=np.int64)
+    several = min(int((total >= _ROW).sum()) or _ROW, SHOWN)
+    rows = tuple(
+        _row(person)
+        for number, person in enumerate(found.annotators)
+        if number < several or person.flags or person.decision
+    )
     return People(
         count=len(total),
         rows=rows,
-        rest=len(total) - len(shown),
-        rest_votes=int(total[order[len(shown) :]].sum()),
+        rest=len(total) - len(rows),
+        rest_votes=int(total.sum()) - sum(row.votes for row in rows),
         by_kind={k.value: sum(vote.kind is k for vote in table.votes) for k in AnnotatorKind},
         median_votes=float(np.median(total)) if len(total) else 0.0,
-        median_seconds=seconds,
+        median_seconds=_median(table.seconds),
+        gold=found.gold,
+        alpha_random=found.alpha_random,
+        tests=found.tests,
     )
 
 
-def _describer(table: VoteTable, tested: int, everyone: float | None) -> Callable[[int, str], Annotator]:
-    """What says all about one annotator, with the columns that all of them share made once."""
-    same = agreement_by_vote(table)
-    compared = ~np.isnan(same)
-    average = float(same[compared].mean()) if compared.any() else 0.0
-    sure = table.decisive & (np.maximum(table.p_left, 1.0 - table.p_left) >= CONFIDENT)
-    right = (table.p_left > 0.5) == (table.outcome == 0)
-    expected = float(right[sure].mean()) if sure.any() else 0.0
-    by_annotator = np.argsort(table.annotator, kind="stable")
-    starts = np.searchsorted(table.annotator[by_annotator], np.arange(len(table.annotators) + 1))
-    level = 1.0 - (1.0 - LEVEL) / max(tested, 1)  # Bonferroni: thirty honest people must not bring one false alarm
-
-    def describe(number: int, kind: str) -> Annotator:
-        rows = np.sort(by_annotator[starts[number] : starts[number + 1]])
-        decisive, seconds = rows[table.decisive[rows]], _median(table.seconds[rows])
-        measures: list[tuple[FloatArray | BoolArray, IntArray, float, str, str]] = [
-            (table.outcome == 0, decisive, 0.5, "prefers the right side", "prefers the left side"),
-            (same, rows[compared[rows]], average, "agrees less with the others than they do", ""),
-            (right, rows[sure[rows]], expected, "contradicts the model's confident predictions more than others", ""),
-        ]
-        remarks = [_remark(v, r, table.group, at, below, above, level) for v, r, at, below, above in measures]
-        if everyone and seconds is not None and len(rows) >= _FEWEST and seconds < _HASTY * everyone:
-            remarks.append("very fast")
-        left, others, model = (share(v[r], table.group[r]) for v, r, *_ in measures)
-        return Annotator(
-            name=table.annotators[number],
-            kind=kind,
-            votes=len(rows),
-            decisive=len(decisive) / len(rows),
-            tie=float(np.isin(table.outcome[rows], [2]).mean()),
-            skip=float((table.outcome[rows] == SKIP).mean()),
-            left=left,
-            seconds=seconds,
-            others=others,
-            model=model,
-            remarks=tuple(remark for remark in remarks if remark),
-        )
-
-    return describe
-
-
-def _remark(
-    values: FloatArray | BoolArray, rows: IntArray, group: IntArray, at: float, below: str, above: str, level: float
-) -> str:
-    if len(rows) < _FEWEST:
-        return ""
-    return {-1: below, 0: "", 1: above}[side_of(share(values[rows], group[rows], level=level), at)]
+def _row(person: Measured) -> Annotator:
+    numbers, decision = person.numbers, person.decision
+    return Annotator(
+        name=person.name,
+        kind=person.kind,
+        votes=numbers.votes,
+        decisive=numbers.decisive,
+        tie=numbers.tie,
+        skip=numbers.skip,
+        left=numbers.left,
+        seconds=numbers.seconds,
+        fast=numbers.fast,
+        gold=numbers.gold,
+        others=numbers.others,
+        model=numbers.model,
+        flip_rate=person.fit.get("flip_rate"),
+        spammer=person.fit.get("spammer"),
+        excluded=None if decision is None else f"excluded by {decision.decided_by}: {decision.reason or 'no reason'}",
+        remarks=tuple(f"{flag.test}: {flag.evidence}" for flag in person.flags),
+    )
 
 
 def habits(table: VoteTable) -> Habits:
     """Position and length bias over all, and over the parts in which they would mean something else."""
-    decisive = np.flatnonzero(table.decisive)
+    decisive = np.flatnonzero(table.decisive & ~table.gold)
     left, right = table.length[table.left[decisive]], table.length[table.right[decisive]]
     differ = left != right
     rows, ratio = decisive[differ], np.maximum(left, right)[differ] / np.maximum(np.minimum(left, right)[differ], 1)

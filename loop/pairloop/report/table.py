@@ -9,7 +9,7 @@ import numpy as np
 from pairloop.pool import Pool, load_pool
 from pairloop.posterior import FloatArray, IntArray
 from pairloop.protocols import BoolArray
-from pairloop.records import Arm, Choice, Vote
+from pairloop.records import AnnotatorKind, Arm, Choice, Vote
 from pairloop.store import Store
 
 ARMS = tuple(Arm)
@@ -59,6 +59,17 @@ class VoteTable:
     def decisive(self) -> BoolArray:
         """(N,) True for left and right."""
         return np.asarray(self.outcome < TIE)
+
+    @cached_property
+    def gold(self) -> BoolArray:
+        """(N,) True on gold items: they say something about annotators only."""
+        return np.asarray(self.arm == ARMS.index(Arm.GOLD))
+
+    @cached_property
+    def counts(self) -> BoolArray:
+        """(N,) True for votes of people whose votes count, on pairs without a known answer."""
+        told = [v.kind is not AnnotatorKind.MODEL and not v.excluded for v in self.votes]
+        return np.asarray(~self.gold & np.array(told, dtype=bool))
 
     @cached_property
     def uniform(self) -> BoolArray:

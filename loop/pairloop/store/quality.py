@@ -45,8 +45,8 @@ class QualityStore:
         """Make these the active gold items; items that are not among them stay, inactive."""
         self._db.write("UPDATE gold_items SET active = 0")
         self._db.write_many(
-            "INSERT INTO gold_items (pair_id, answer, reason, line, active) VALUES (?, ?, ?, ?, ?) ON CONFLICT (pair_id)"
-            " DO UPDATE SET answer = excluded.answer, reason = excluded.reason, line = excluded.line,"
+            "INSERT INTO gold_items (pair_id, answer, reason, line, active) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (pair_id) DO UPDATE SET answer = excluded.answer, reason = excluded.reason, line = excluded.line,"
             " active = excluded.active",
             [(row.pair_id, row.answer, row.reason, row.line, int(row.active)) for row in rows],
         )
