@@ -5,7 +5,16 @@ tests for each protocol. Import from here; the modules below are one topic each.
 """
 
 from pairloop.protocols.backends import Backend, BackendContext, Capabilities, Published
-from pairloop.protocols.judges import Judge, JudgeAnswer, JudgeContext, JudgePanel, JudgeQuestion
+from pairloop.protocols.judges import (
+    BothOrders,
+    Compared,
+    Judge,
+    JudgeAnswer,
+    JudgeContext,
+    JudgePanel,
+    JudgeQuestion,
+    JudgeSpent,
+)
 from pairloop.protocols.models import BoolArray, FitReport, ModelContext, RewardModel, Scorer, TrainingData
 from pairloop.protocols.policy import Generated, PolicyJob, PolicyPrompt, PolicyResult, PolicyTuner
 from pairloop.protocols.progress import Progress
@@ -29,7 +38,9 @@ __all__ = [
     "BackendSpec",
     "BatchStrategy",
     "BoolArray",
+    "BothOrders",
     "Capabilities",
+    "Compared",
     "FitReport",
     "Generated",
     "Goal",
@@ -41,6 +52,7 @@ __all__ = [
     "JudgePanel",
     "JudgeQuestion",
     "JudgeSpec",
+    "JudgeSpent",
     "ModelContext",
     "PairSource",
     "PolicyJob",

@@ -84,14 +84,56 @@ class Judge(Protocol):
         """Release what the judge holds; may be called twice."""
 
 
+@dataclass(frozen=True, slots=True)
+class BothOrders:
+    """What the judge said to a pair as it was given, and to the pair swapped; each about its own display."""
+
+    straight: JudgeAnswer
+    swapped: JudgeAnswer
+
+    @property
+    def abstained(self) -> bool:
+        """True where one order has no answer: the other alone would carry the judge's position bias."""
+        return Choice.SKIP in (self.straight.choice, self.swapped.choice)
+
+    @property
+    def choice(self) -> Choice:
+        """One choice about the pair as given: what both orders say, TIE where they differ, SKIP for an abstention."""
+        if self.abstained:
+            return Choice.SKIP
+        return self.straight.choice if self.straight.choice is self.swapped.choice.mirrored() else Choice.TIE
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSpent:
+    """What a campaign has spent on its judge so far."""
+
+    cost: float = 0.0
+    questions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What became of the pairs: an entry each, None where it was not answered, and what is spent by now.
+
+    Attributes:
+        problem: why the judge could not be reached, or None. limit: the limit that stopped it, or None.
+    """
+
+    answers: tuple[BothOrders | None, ...]
+    spent: JudgeSpent
+    problem: str | None = None
+    limit: str | None = None
+
+
 class JudgePanel(Protocol):
-    """A judge with its cache and its budget, as backends are given it."""
+    """A judge with its cache and its budget, as backends are given it. ``annotator``: its name in the log."""
 
     annotator: str
 
-    def ask(self, questions: Sequence[JudgeQuestion]) -> Sequence[JudgeAnswer | None]:
-        """One answer a question, in order; None where the budget does not allow it.
+    def compare(self, pairs: Sequence[JudgeQuestion], spent: JudgeSpent) -> Compared:
+        """Ask both orders of each pair, as far as budget and connection allow.
 
         Raises:
-            BackendUnavailable, BackendRejected: as `Judge.ask`; what was answered before is kept.
+            BackendRejected: as `Judge.ask`; what was answered before is kept in the cache.
         """

@@ -27,6 +27,11 @@ class EventStore:
         number = int(self._db.value("SELECT last_insert_rowid()"))
         self.uncommitted.append(Event(number, round_number, kind, body, at))
 
+    def last(self, kind: str) -> Event | None:
+        """The latest event of a kind."""
+        row = self._db.row("SELECT * FROM events WHERE kind = ? ORDER BY id DESC LIMIT 1", (kind,))
+        return None if row is None else Event(row["id"], row["round"], row["kind"], _body(row["body"]), row["at"])
+
     def tail(self, n: int = 20) -> list[Event]:
         """The last ``n`` events, oldest first."""
         rows = self._db.rows("SELECT * FROM events ORDER BY id DESC LIMIT ?", (n,))

@@ -9,7 +9,7 @@ from typing import Any
 import tomlkit
 
 from pairloop.registry import Registry
-from pairloop.testing import remote, toy_reward, toy_source, toy_tuner
+from pairloop.testing import remote, toy_judge, toy_reward, toy_source, toy_tuner
 
 TOY_CONFIG: dict[str, dict[str, Any]] = {
     "campaign": {"id": "toy", "seed": 7},
@@ -33,6 +33,7 @@ def toy_registry(**modules: object) -> Registry:
         "backend.file-remote": remote,
         "reward.toy": toy_reward,
         "policy.toy": toy_tuner,
+        "judge.toy": toy_judge,
     }
     return Registry(toys | {name.replace("__", ".", 1): module for name, module in modules.items()})
 

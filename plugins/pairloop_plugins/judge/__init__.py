@@ -1,0 +1,1 @@
+"""Judges: any OpenAI-compatible endpoint, and causal language models on this machine."""
