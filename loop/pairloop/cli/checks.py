@@ -17,7 +17,7 @@ from pairloop.campaign import CONFIG_NAME
 from pairloop.cli.opening import campaign_folder
 from pairloop.cli.recognise import open_source, recognise
 from pairloop.config import Config, load_config, resolve_path
-from pairloop.errors import PairloopError, StorageFull, StoreError
+from pairloop.errors import ConfigError, PairloopError, StorageFull, StoreError
 from pairloop.kit.atomic import disk_errors
 from pairloop.parts import Parts
 from pairloop.protocols import Progress
@@ -168,7 +168,11 @@ def _tuner(config: Config, folder: Path, registry: Registry) -> Iterator[Finding
 
     def make() -> str:
         parts = Parts(config, folder / CONFIG_NAME, folder, "doctor", registry)
-        return f"{type(parts.tuner).__name__} can be made; the initial policy is {parts.policy_model()}"
+        model = parts.policy_model()
+        looks_like_a_path = model.startswith((".", "/", "~")) or model.count("/") > 1
+        if looks_like_a_path and not Path(model).expanduser().is_dir():
+            raise ConfigError(f"policy.model: there is no folder {model!r}", "Name a folder, a hub model, or scratch.")
+        return f"{type(parts.tuner).__name__} can be made; the initial policy is {model}"
 
     yield _tried("policy", make)
 

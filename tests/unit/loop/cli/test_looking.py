@@ -138,6 +138,7 @@ def test_doctor_changes_nothing(finished, invoke) -> None:
         ('path = "prompts.jsonl"', 'path = "nowhere.jsonl"', "data", 2),
         ("size = 12", 'size = "many"', "config", 2),
         ('gold = "metadata"', 'gold = "scorer"', "backend", 2),
+        ('model = "scratch"', 'model = "./nowhere"\ntuner = "best_of_n"', "policy", 2),
     ],
 )
 def test_doctor_names_what_is_wrong_in_the_configuration(old, new, check, code, campaign, invoke) -> None:
