@@ -7,10 +7,13 @@ from pairloop.records import Choice, Verdict, Vote
 
 
 def verdicts(votes: Iterable[Vote]) -> list[Verdict]:
-    """Aggregate votes by pair, in order of first appearance; skips do not count, a tie counts half."""
+    """Aggregate votes by pair, in order of first appearance; a tie counts half.
+
+    Skips do not count, and neither do votes of excluded annotators.
+    """
     by_pair: dict[str, list[Choice]] = {}
     for vote in votes:
-        if vote.choice is not Choice.SKIP:
+        if vote.choice is not Choice.SKIP and not vote.excluded:
             choice = vote.choice.mirrored() if vote.flipped else vote.choice
             by_pair.setdefault(vote.pair_id, []).append(choice)
     return [_verdict(pair, choices) for pair, choices in by_pair.items()]

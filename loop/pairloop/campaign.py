@@ -20,6 +20,7 @@ from pairloop.lifecycle import adopt_config, campaign_id, stop_reason
 from pairloop.manifest import write_manifest
 from pairloop.parts import Parts
 from pairloop.protocols import Progress
+from pairloop.quality import decide
 from pairloop.records import Annotation, Batch, Event
 from pairloop.registry import Registry
 from pairloop.states import AssignmentState, RoundState
@@ -231,6 +232,14 @@ class Campaign:
             self.store.rounds.move(latest, RoundState.ABANDONED, reason)
             self.store.events.add("round_abandoned", latest.number, reason=reason, withdrawn=len(unsent))
         return latest.number
+
+    def decide_annotator(self, name: str, *, excluded: bool, decided_by: str, reason: str | None = None) -> bool:
+        """Let an annotator's votes count for nothing from the next training on, or count again; False: no change.
+
+        Raises:
+            UsageError: nobody of this name voted.
+        """
+        return decide(self.store, name, excluded=excluded, decided_by=decided_by, reason=reason)
 
     def tune_now(self) -> int:
         """Send the latest round, which is over, back to TUNING without asking the gate; the next `step` tunes.

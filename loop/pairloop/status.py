@@ -43,6 +43,8 @@ def _vote_facts(votes: list[Vote]) -> dict[str, Any]:
         "by_arm": {arm.value: sum(v.arm is arm for v in votes) for arm in Arm},
         "by_kind": {kind.value: sum(v.kind is kind for v in votes) for kind in AnnotatorKind},
         "annotators": len({v.annotator for v in votes}),
+        "excluded": sum(v.excluded for v in votes),
+        "excluded_annotators": sorted({v.annotator for v in votes if v.excluded}),
     }
 
 

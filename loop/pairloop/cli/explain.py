@@ -106,6 +106,7 @@ def _vote(vote: "Vote", predicted: float | None) -> Facts:
         "predicted_p_left": predicted,
         "reason": vote.reason,
         "seconds": vote.seconds,
+        "excluded": vote.excluded,
     }
 
 
@@ -166,7 +167,8 @@ def _what(vote: Facts) -> str:
         "" if vote["predicted_p_left"] is None else f"; the model expected left with {vote['predicted_p_left']:.2f}"
     )
     reason = f": {vote['reason']}" if vote["reason"] else ""
-    return f"{vote['annotator']} ({vote['kind']}) said {vote['choice']}{preferred}{reason}{expected}"
+    excluded = "; excluded, counts for nothing" if vote["excluded"] else ""
+    return f"{vote['annotator']} ({vote['kind']}{excluded}) said {vote['choice']}{preferred}{reason}{expected}"
 
 
 def _short(text: str) -> str:

@@ -11,6 +11,12 @@ from pairloop.cli.options import debug_option, dry_run_option, folder_argument, 
 @folder_argument
 @click.option("--votes", "what", flag_value="votes", help="Single votes instead of preferences.")
 @click.option("--verdicts", "what", flag_value="verdicts", help="One line a pair with its probability.")
+@click.option(
+    "--disagreements",
+    "what",
+    flag_value="disagreements",
+    help="Pairs that people, gold or model disagree on, with votes.",
+)
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
 @click.option(
     "--arm",
@@ -26,11 +32,13 @@ from pairloop.cli.options import debug_option, dry_run_option, folder_argument, 
 def export(
     folder: Path, what: str | None, form: str, arms: tuple[str, ...], out: Path | None, as_json: bool, dry_run: bool
 ) -> None:
-    """Write preferences, votes or verdicts.
+    """Write preferences, votes, verdicts or disagreements.
 
     Preferences have prompt, chosen and rejected, one row a pair by all its votes; a tie keeps its row and says
     "tie": true. Every row says which arm asked: rows of the arm "holdout" should not train anything that is to be
-    measured on them. CSV cells that a spreadsheet would take for a formula begin with an apostrophe.
+    measured on them, and those of the arm "gold" check annotators. Votes of excluded annotators are among the votes,
+    with a mark, and not in preferences and verdicts. CSV cells that a spreadsheet would take for a formula begin with
+    an apostrophe.
     """
     from pairloop.cli.export_rows import COLUMNS, ROWS
     from pairloop.cli.export_text import encode

@@ -1,13 +1,16 @@
 """The rows of an export, as JSON objects in order of arrival."""
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pairloop.aggregation import verdicts
 from pairloop.kit.ids import content_json
-from pairloop.records import Choice, Pair, Prompt, Response, Verdict, Vote
+from pairloop.records import AnnotatorKind, Choice, Pair, Prompt, Response, Verdict, Vote
 from pairloop.store import Store
+from pairloop.store.quality import GoldRow
 
 Row = dict[str, Any]
 
@@ -110,14 +113,15 @@ def _vote(pool: _Pool, vote: Vote) -> Row:
         "cost": vote.cost,
         "prelabel_shown": vote.prelabel_shown,
         "flipped": vote.flipped,
+        "annotator_excluded": vote.excluded,
     }
 
 
 def _by_pair(store: Store) -> dict[str, list[Vote]]:
-    """Votes that judge, by pair."""
+    """Votes that judge and count, by pair."""
     found: dict[str, list[Vote]] = {}
     for vote in store.annotations.votes():
-        if vote.choice is not Choice.SKIP:
+        if vote.choice is not Choice.SKIP and not vote.excluded:
             found.setdefault(vote.pair_id, []).append(vote)
     return found
 
@@ -134,10 +138,83 @@ def _models(response: Response) -> str | None:
     return ", ".join(names) or None
 
 
+def disagreement_rows(store: Store) -> list[Row]:
+    """Pairs on which people disagree with each other, with a gold answer or with a sure model; what matters most first.
+
+    ``bits`` says how much: votes times the entropy of what people said; plus two for each vote against the gold answer;
+    plus, for each vote, how much more it surprised the model than a coin would have.
+    """
+    pool, gold = _Pool.of(store), {row.pair_id: row for row in store.quality.gold()}
+    predicted = store.models.predictions()
+    everything: dict[str, list[Vote]] = {}
+    for vote in store.annotations.votes():
+        if vote.choice is not Choice.SKIP:
+            everything.setdefault(vote.pair_id, []).append(vote)
+    rows = [_disagreement(pool, pair, votes, gold.get(pair), predicted) for pair, votes in everything.items()]
+    return sorted((row for row in rows if row["with"]), key=lambda row: (-row["bits"], row["pair"]))
+
+
+def _disagreement(
+    pool: _Pool, pair_id: str, votes: list[Vote], gold: GoldRow | None, predicted: Mapping[int, float]
+) -> Row:
+    pair, people = pool.pairs[pair_id], [v for v in votes if v.kind is not AnnotatorKind.MODEL and not v.excluded]
+    said = [_preferred(vote) for vote in people]
+    counts = Counter(said)
+    spread = -sum(n * math.log2(n / len(said)) for n in counts.values())
+    wrong = 0 if gold is None else sum(each != gold.answer for each in said)
+    surprise = [_surprise(vote, predicted.get(vote.seq)) for vote in people]
+    p_first = [1.0 - predicted[v.seq] if v.flipped else predicted[v.seq] for v in votes if v.seq in predicted]
+    found = {"people": len(counts) > 1 and gold is None, "gold": wrong > 0, "model": max(surprise, default=0.0) > _SURE}
+    return {
+        "pair": pair_id,
+        "bits": round((spread if gold is None else 0.0) + 2.0 * wrong + sum(surprise), 3),
+        "with": [name for name, is_so in found.items() if is_so],
+        "prompt": content_json(pool.prompt(pair_id)[0].content),
+        "first": pool.responses[pair.first].text,
+        "second": pool.responses[pair.second].text,
+        "for_first": counts["first"],
+        "for_second": counts["second"],
+        "ties": counts["tie"],
+        "gold": None if gold is None else gold.answer,
+        "gold_reason": None if gold is None else gold.reason,
+        "model_p_first": p_first[-1] if p_first else None,
+        "votes": [
+            {
+                "annotator": vote.annotator,
+                "kind": vote.kind.value,
+                "preferred": _preferred(vote),
+                "reason": vote.reason,
+                "seconds": vote.seconds,
+                "excluded": vote.excluded,
+            }
+            for vote in votes
+        ],
+        **_where(votes),
+    }
+
+
+_SURE = -math.log2(0.3) - 1.0  # bits: the model gave the vote less than 30 %
+
+
+def _preferred(vote: Vote) -> str:
+    """first, second or tie, whatever was displayed on the left."""
+    choice = vote.choice.mirrored() if vote.flipped else vote.choice
+    return {Choice.LEFT: "first", Choice.RIGHT: "second"}.get(choice, "tie")
+
+
+def _surprise(vote: Vote, p_left: float | None) -> float:
+    """Bits beyond a coin by which the vote surprised the model that had not seen it; 0 where it expected it."""
+    if p_left is None or not vote.choice.is_decisive:
+        return 0.0
+    given = p_left if vote.choice is Choice.LEFT else 1.0 - p_left
+    return max(-math.log2(max(given, 1e-12)) - 1.0, 0.0)
+
+
 ROWS: dict[str, Callable[[Store], list[Row]]] = {
     "preferences": preference_rows,
     "verdicts": verdict_rows,
     "votes": vote_rows,
+    "disagreements": disagreement_rows,
 }
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -149,6 +226,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "votes": (
         "key", "pair", "round", "arm", "prompt", "left", "right", "choice", "strength", "prompt_rating", "reason",
         "annotator", "kind", "seconds", "cost", "prelabel_shown", "flipped",
+        "annotator_excluded",
+    ),
+    "disagreements": (
+        "pair", "bits", "with", "prompt", "first", "second", "for_first", "for_second", "ties", "gold", "gold_reason",
+        "model_p_first", "votes", "arm", "round",
     ),
 }  # fmt: skip
 """The keys of every row; a CSV file without rows has its header too."""

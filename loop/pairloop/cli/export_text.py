@@ -1,16 +1,12 @@
 """Rows as JSON lines or CSV."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from pairloop.kit.ids import content_from_json
+from pairloop.kit.spreadsheets import harmless, to_csv
 from pairloop.kit.text import plain
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""First characters by which spreadsheets take a text for a formula (OWASP, "CSV Injection")."""
 
 
 def encode(rows: Sequence[dict[str, Any]], form: str, columns: Sequence[str]) -> bytes:
@@ -23,22 +19,13 @@ def _jsonl(rows: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _csv(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> bytes:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([cell(name, row[name]) for name in columns])
-    return buffer.getvalue().encode("utf-8")
+    return to_csv(columns, ([cell(name, row[name]) for name in columns] for row in rows))
 
 
 def cell(name: str, value: Any) -> Any:
-    """One CSV cell: conversations as paragraphs, lists joined by ";", formulas made harmless."""
+    """One CSV cell: conversations as paragraphs, lists joined by ";", objects as JSON, formulas made harmless."""
     if name == "prompt":
         value = plain(content_from_json(value))
     if isinstance(value, list):
-        value = ";".join(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
-        return "'" + value
-    return value
+        value = ";".join(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in value)
+    return harmless(value)

@@ -88,7 +88,9 @@ def _round(facts: Facts) -> str:
 def _votes(votes: Facts) -> str:
     kinds = ", ".join(f"{n} {kind}" for kind, n in votes["by_kind"].items() if n)
     arms = ", ".join(f"{n} {arm}" for arm, n in votes["by_arm"].items() if n)
-    return f"{votes['total']} by {votes['annotators']} annotators" + (f" ({kinds}; arms: {arms})" if kinds else "")
+    out = f"; {votes['excluded']} of {', '.join(votes['excluded_annotators'])} excluded" if votes["excluded"] else ""
+    counted = f"{votes['total']} by {votes['annotators']} annotators"
+    return counted + (f" ({kinds}; arms: {arms}{out})" if kinds else "")
 
 
 def _budget(budget: Facts) -> str:

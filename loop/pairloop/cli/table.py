@@ -19,7 +19,10 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry(f"{_HERE}.status:status", "Show where the campaign stands.", "Look at it"),
     "report": Entry(f"{_HERE}.report:report", "Write the HTML report.", "Look at it"),
     "explain": Entry(f"{_HERE}.explain:explain", "Say why a pair was asked, and what came back.", "Look at it"),
-    "export": Entry(f"{_HERE}.export:export", "Write preferences, votes or verdicts.", "Look at it"),
+    "annotators": Entry(
+        f"{_HERE}.annotators:annotators", "Show how annotators do, and decide whose votes count.", "Look at it"
+    ),
+    "export": Entry(f"{_HERE}.export:export", "Write preferences, votes, verdicts or disagreements.", "Look at it"),
     "bench": Entry(f"{_HERE}.bench:bench", "Compare strategies, models and annotators.", "Look at it"),
     "doctor": Entry(
         f"{_HERE}.doctor:doctor", "Check installation, configuration, data, folder and store.", "Maintain it"

@@ -46,8 +46,8 @@ class QualityStore:
         self._db.write("UPDATE gold_items SET active = 0")
         self._db.write_many(
             "INSERT INTO gold_items (pair_id, answer, reason, line, active) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (pair_id) DO UPDATE SET answer = excluded.answer, reason = excluded.reason, line = excluded.line,"
-            " active = excluded.active",
+            " ON CONFLICT (pair_id) DO UPDATE SET answer = excluded.answer, reason = excluded.reason,"
+            " line = excluded.line, active = excluded.active",
             [(row.pair_id, row.answer, row.reason, row.line, int(row.active)) for row in rows],
         )
 

@@ -94,7 +94,7 @@ def test_a_conversation_is_readable_in_a_csv_cell() -> None:
     assert cell("prompt", [{"role": "user", "content": "hi"}]) == "user: hi"
 
 
-@pytest.mark.parametrize("what", ["--votes", "--verdicts", None])
+@pytest.mark.parametrize("what", ["--votes", "--verdicts", "--disagreements", None])
 def test_an_export_without_rows_still_has_its_columns(what, people, invoke) -> None:
     invoke("step", people)
     extra = [what] if what else []
