@@ -12,12 +12,14 @@ from pairloop.gate import tuning_reason
 from pairloop.kit.failpoints import failpoint
 from pairloop.kit.threads import numeric_threads
 from pairloop.pool import Pool
+from pairloop.posterior import PreferencePosterior
 from pairloop.protocols import RewardModel, TrainingData
 from pairloop.records import Choice, Vote
 from pairloop.states import RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
 from pairloop.steps.contest import by_strategy, contest, news
 from pairloop.steps.contract import calling, checked_annotators, checked_numbers, checked_posterior
+from pairloop.steps.outlook import outlook
 from pairloop.store.pool import GOLD_ONLY
 from pairloop.store.rounds import Round
 from pairloop.votes import MeasuredVotes, holdout_votes, measured, training_data, training_votes
@@ -29,6 +31,7 @@ class Fit:
 
     model: RewardModel | None
     report: dict[str, Any]
+    posterior: PreferencePosterior | None = None
 
 
 def run(ctx: StepContext, current: Round) -> Outcome:
@@ -41,6 +44,10 @@ def run(ctx: StepContext, current: Round) -> Outcome:
         predictions = _predictions(ctx, pool, votes)
         fit = _fit(ctx, current, pool, votes)
         fit.report.update(contest(ctx, current, pool, votes))
+        if fit.posterior is not None:
+            known, before = (predictions[1], predictions[2]) if predictions is not None else ([], None)
+            ahead = outlook(ctx, current, pool, votes, fit.posterior, before, fit.report, known)
+            fit.report["outlook"] = ahead
     ctx.progress.finish()
     failpoint("train.before_save")
     stored = None if fit.model is None else _save(ctx, fit.model)
@@ -61,7 +68,7 @@ def run(ctx: StepContext, current: Round) -> Outcome:
             report=fit.report,
         )
         if predictions is not None:
-            ctx.store.models.add_predictions(*predictions)
+            ctx.store.models.add_predictions(*predictions[:2])
         changed = ctx.store.pool.set_excluded(excluded)
         ctx.store.rounds.move(current, to, reason)
         kind = "model_trained" if stored is not None else "model_rejected"
@@ -109,7 +116,7 @@ def _fit(ctx: StepContext, current: Round, pool: Pool, votes: Sequence[Vote]) ->
         "tie": posterior.tie,
         "temperature": posterior.temperature,
     }
-    return Fit(model, report)
+    return Fit(model, report, posterior)
 
 
 def _arms(
@@ -131,8 +138,10 @@ def _check_no_leak(pool: Pool, train: Sequence[Vote]) -> None:
         )
 
 
-def _predictions(ctx: StepContext, pool: Pool, votes: Sequence[Vote]) -> tuple[str, list[tuple[int, float]]] | None:
-    """What the current model says about votes that it has not seen (prequential).
+def _predictions(
+    ctx: StepContext, pool: Pool, votes: Sequence[Vote]
+) -> tuple[str, list[tuple[int, float]], PreferencePosterior] | None:
+    """What the current model says about votes that it has not seen (prequential), and its posterior.
 
     A damaged model has nothing to say, and must not stand in the way of the fit that replaces it.
     """
@@ -152,7 +161,7 @@ def _predictions(ctx: StepContext, pool: Pool, votes: Sequence[Vote]) -> tuple[s
     with calling("reward model", ctx.config.reward.model):
         posterior = checked_posterior(model.posterior(pool.responses), len(pool.responses))
     p_left = posterior.probability(measured(pool, unseen).pairs)
-    return row.artifact, [(vote.seq, float(p)) for vote, p in zip(unseen, p_left, strict=True)]
+    return row.artifact, [(vote.seq, float(p)) for vote, p in zip(unseen, p_left, strict=True)], posterior
 
 
 def _exclusions(ctx: StepContext, pool: Pool, votes: Sequence[Vote]) -> dict[str, str | None]:
