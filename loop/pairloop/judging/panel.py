@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from pairloop.errors import BackendUnavailable, ContractViolation
+from pairloop.errors import BackendUnavailable, ConfigError, ContractViolation
 from pairloop.judging.cache import AnswerCache
 from pairloop.kit.canonical import digest
 from pairloop.kit.failpoints import failpoint
@@ -69,6 +69,11 @@ class Panel:
 
     def compare(self, pairs: Sequence[JudgeQuestion], spent: JudgeSpent) -> Compared:
         """Ask both orders of each pair, as far as budget and connection allow."""
+        if self._budget < math.inf and pairs and self._judge.price(pairs[0]) == 0.0:
+            raise ConfigError(
+                "judge.budget is set, but the judge's questions cost nothing, so nothing would ever be spent",
+                "Set its prices in judge.options, or limit judge.max_questions.",
+            )
         out: list[BothOrders | None] = [None] * len(pairs)
         start, size = 0, max(self._judge.batch_size * self._judge.concurrency, 1)
         while start < len(pairs):

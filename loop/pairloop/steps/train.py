@@ -16,6 +16,7 @@ from pairloop.posterior import PreferencePosterior
 from pairloop.protocols import RewardModel, TrainingData
 from pairloop.records import Choice, Vote
 from pairloop.states import RoundState
+from pairloop.steps import judge
 from pairloop.steps.base import Advanced, Outcome, StepContext
 from pairloop.steps.contest import by_strategy, contest, news
 from pairloop.steps.contract import calling, checked_annotators, checked_numbers, checked_posterior
@@ -37,6 +38,9 @@ class Fit:
 def run(ctx: StepContext, current: Round) -> Outcome:
     """Fit, store the bytes, then commit model row, predictions, exclusions and the new state together."""
     pool = ctx.pool()
+    judging = judge.run(ctx, current, pool)
+    if judging is not None:
+        pool = ctx.pool()  # pairs that only the judge was asked about have a row by now
     last_seq = ctx.store.annotations.last_seq()
     votes = ctx.store.annotations.votes(up_to=last_seq)
     ctx.progress.start("training the reward model")
@@ -77,7 +81,8 @@ def run(ctx: StepContext, current: Round) -> Outcome:
             ctx.store.events.add("selection_changed", current.number, **told)
     failpoint("train.after_commit")
     note = fit.report.get("rejected") or _sentence(fit.report)
-    return Advanced(current.number, to, note if told is None else f"{note}; {told['sentence']}")
+    more = [part for part in (judging, None if told is None else told["sentence"]) if part]
+    return Advanced(current.number, to, "; ".join([note, *more]))
 
 
 def _save(ctx: StepContext, model: RewardModel) -> tuple[str, int]:
@@ -99,7 +104,8 @@ def _fit(ctx: StepContext, current: Round, pool: Pool, votes: Sequence[Vote]) ->
     model, name = ctx.parts.new_reward_model(), ctx.config.reward.model
     try:
         with calling("reward model", name):
-            fitted = model.fit(data, seed=ctx.seed(current.number, "fit"))
+            both, trust = judge.with_judge(ctx, current.number, pool, data)
+            fitted = model.fit(both, seed=ctx.seed(current.number, "fit"))
             numbers = checked_numbers(fitted.numbers, f"reward model {name!r}")
             annotators = checked_annotators(fitted.annotators, f"reward model {name!r}")
             posterior = checked_posterior(model.posterior(pool.responses), len(pool.responses))
@@ -110,6 +116,7 @@ def _fit(ctx: StepContext, current: Round, pool: Pool, votes: Sequence[Vote]) ->
         "fit": numbers,
         "notes": [str(note) for note in fitted.notes],
         "annotators": annotators,
+        "judge": trust,
         "holdout": measure(posterior, held, seed=ctx.seed(current.number, "ece")),
         "arms": _arms(ctx, current, data, train, held),
         "flip_rate": posterior.flip_rate,

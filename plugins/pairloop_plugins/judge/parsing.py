@@ -1,4 +1,4 @@
-"""From what a model wrote to an answer: strictly, since a guess about what it meant would be a vote that nobody cast."""
+"""From what a model wrote to an answer: strictly, since a guess at what it meant would be a vote that nobody cast."""
 
 import math
 import re

@@ -26,7 +26,7 @@ def read_key(variable: str | None, keyring_entry: str | None) -> str | None:
         return None
     key = (found or "").strip()
     if not key:
-        raise ConfigError(f"the judge's key is missing: {where} is empty or not set", "Set it; never write it to a file.")
+        raise ConfigError(f"the judge's key is missing: {where} is empty or not set", "Set it; never in a file.")
     if not _PRINTABLE.match(key):
         raise ConfigError(f"the judge's key in {where} holds blanks or characters that no header can carry")
     return key

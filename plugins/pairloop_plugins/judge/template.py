@@ -1,8 +1,8 @@
 """The prompt template of a judge: a text file with places for prompt and responses.
 
 ``[[prompt]]``, ``[[left]]`` and ``[[right]]`` are replaced in one pass, so that a response that contains such a mark is
-not filled in again. ``[[fence]]`` becomes a mark made from a digest of the three texts: a response cannot know it, so it
-cannot pretend to end. A line ``===`` parts the system message from the user's; without one there is no system message.
+not filled in again. ``[[fence]]`` becomes a mark made from a digest of the three texts: a response cannot know it, so
+it cannot pretend to end. A line ``===`` parts the system message from the user's; without one there is no system part.
 """
 
 import re
