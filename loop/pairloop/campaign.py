@@ -268,6 +268,11 @@ class Campaign:
 
     # ------------------------------------------------------------------------------------------ looking
 
+    @property
+    def context(self) -> StepContext:
+        """What its steps work with."""
+        return self._context
+
     def status(self) -> dict[str, Any]:
         """The facts that ``pairloop status --json`` prints."""
         return status_facts(self.store, self.config)

@@ -15,6 +15,7 @@ Sweeps = Callable[[str], Sweep]
 SHARES = {
     "faulty": ("publish.", "collect.", "ingest."),
     "people": ("publish.", "collect.", "ingest."),
+    "judged": ("judge.",),
 }
 """Which failpoints the side scenarios visit in the quick sweep; the slow one visits all of them everywhere."""
 
@@ -27,7 +28,7 @@ def test_failpoints_in_the_code_are_those_that_are_declared() -> None:
 
 def test_every_failpoint_is_reached(sweeps: Sweeps) -> None:
     """The scenarios visit all of them, and most of them twice."""
-    reached = {name for scenario in ("plain", "faulty", "people") for name in sweeps(scenario).reached}
+    reached = {name for scenario in ("plain", *SHARES) for name in sweeps(scenario).reached}
     # What an interrupted push left is found only after a kill, or after a lost answer as in "faulty".
     assert FAILPOINTS - reached == set()
 
@@ -36,7 +37,7 @@ def test_every_failpoint_is_reached(sweeps: Sweeps) -> None:
 def test_a_kill_changes_nothing(sweeps: Sweeps, name: str) -> None:
     """At the first and at the second hit of every failpoint."""
     visited = 0
-    for scenario in ("plain", "faulty", "people"):
+    for scenario in ("plain", *SHARES):
         sweep = sweeps(scenario)
         if scenario == "plain" or name.startswith(SHARES[scenario]) or name not in sweeps("plain").reached:
             for hit in range(1, min(2, sweep.reached.get(name, 0)) + 1):
@@ -58,7 +59,7 @@ def test_a_kill_is_a_kill(sweeps: Sweeps) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", ["plain", "faulty", "people"])
+@pytest.mark.parametrize("scenario", ["plain", "faulty", "people", "judged"])
 def test_a_kill_changes_nothing_at_any_hit(sweeps: Sweeps, scenario: str) -> None:
     """Every hit of every failpoint, every transaction among them."""
     sweep = sweeps(scenario)

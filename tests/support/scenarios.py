@@ -34,6 +34,11 @@ SCENARIOS: dict[str, str] = {
         round={"size": 12, "close_share": 0.5, "on_close": "withdraw", "replicas": 2, "max_rounds": 4},
         budget={"cost": 8.2, "cost_per_vote": 0.25},
     ),
+    # A judge beside people, who is paid for every question and whose money runs out.
+    "judged": toy_config(
+        policy={"tuner": None},
+        judge={"kind": "toy", "extra": 3, "budget": 0.63, "options": {"asked": "asked.txt"}},
+    ),
     # The parts that are shipped: simulated annotators, TF-IDF reward model, log-det selection.
     "real": toy_config(
         backend={

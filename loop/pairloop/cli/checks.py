@@ -132,6 +132,22 @@ def _parts(config: Config, folder: Path, registry: Registry) -> Iterator[Finding
         yield _tried("backend", lambda: _backend(config, folder, registry))
     yield from _observers(config, registry)
     yield from _tuner(config, folder, registry)
+    yield from _judge(config, folder, registry)
+
+
+def _judge(config: Config, folder: Path, registry: Registry) -> Iterator[Finding]:
+    """Put one small question to the judge, which finds out about address, key and answers; it may cost a little."""
+    if config.judge.kind is None:
+        return
+
+    def ask() -> str:
+        parts = Parts(config, folder / CONFIG_NAME, folder, "doctor", registry)
+        try:
+            return f"{parts.judge.annotator}: {parts.judge.check()}"
+        finally:
+            parts.close()
+
+    yield _tried("judge", ask)
 
 
 def _backend(config: Config, folder: Path, registry: Registry) -> str:

@@ -20,7 +20,7 @@ def doctor(folder: Path, as_json: bool) -> None:
 
     Prints one line a check: ok, warn or fail. The exit code is 0, or that of the first check that failed: 2 for
     configuration and data, 4 for plugins, 6 for the store, 74 for the disk. Nothing is changed, and a running campaign
-    is not disturbed.
+    is not disturbed. Where the config names a judge, one question is put to it.
     """
     from pairloop.cli.checks import examine
     from pairloop.cli.output import emit_json

@@ -25,6 +25,7 @@ from pairloop.kit.text import for_terminal, plain
 from pairloop.lifecycle import stop_reason
 from pairloop.records import Assignment, Task
 from pairloop.states import AssignmentState, RoundState
+from pairloop.steps import judge
 from pairloop.store import Store
 from pairloop.store.database import FILE_NAME
 
@@ -116,7 +117,21 @@ def _selection(campaign: Campaign, known: bool) -> dict[str, Any]:
         "questions": len(tasks),
         "cost": round(sum(a.cost for a in unsent.values()), 6),
         "tasks": tasks,
+        "judge": _judge(campaign, batch.round),
     }
+
+
+def _judge(campaign: Campaign, number: int) -> dict[str, Any] | None:
+    """What the judge would be asked about this batch, and what that can cost at most; nothing is asked."""
+    settings, alone = campaign.config.judge, campaign.config.backend.kind == judge.BACKEND
+    if settings.kind is None:
+        return None
+    context = campaign.context
+    pool = context.pool()
+    planned = judge.of_round(context, number) if alone else judge.plan(context, number, pool)
+    questions, cost = campaign.parts.judge.price(judge.questions(pool, planned))
+    return {"annotator": campaign.parts.judge.annotator, "pairs": len(planned), "questions": questions, "cost": cost,
+            "budget": settings.budget}  # fmt: skip
 
 
 def _task(assignment: Assignment, task: Task, known: bool) -> dict[str, Any]:
@@ -143,6 +158,12 @@ def tell_move(move: dict[str, Any]) -> None:
         for task in move["tasks"][:_SHOWN]
     ]
     table(("arm", "strategy", "score", "prompt", "left", "right"), rows)
+    asked = move.get("judge")
+    if asked is not None:
+        line(
+            f"Would ask {asked['annotator']} about {asked['pairs']} pairs: {asked['questions']} calls, for"
+            f" {asked['cost']:.4g} at most."
+        )
     if len(move["tasks"]) > _SHOWN:
         line(f"… and {len(move['tasks']) - _SHOWN} more; --json lists them all.")
 

@@ -89,6 +89,15 @@ def plan(ctx: StepContext, number: int, pool: Pool) -> list[Planned]:
     return batch if drawn else [*batch, *_extra(ctx, number, pool, taken)]
 
 
+def of_round(ctx: StepContext, number: int) -> list[Planned]:
+    """The pairs of one round's batch, for a dry run of a campaign that the judge answers alone."""
+    pairs = {pair.id: pair for pair, _ in ctx.store.pool.pairs()}
+    return [
+        Planned(pairs[pair_id], None)
+        for pair_id in dict.fromkeys(a.pair_id for a in ctx.store.rounds.assignments(number))
+    ]
+
+
 def _of_batches(ctx: StepContext, pool: Pool, pairs: dict[str, Pair], seen: set[str]) -> list[Planned]:
     asked = dict.fromkeys(a.pair_id for a in ctx.store.rounds.assignments() if a.arm in _ARMS and a.pair_id not in seen)
     seed, share = ctx.config.campaign.seed, ctx.config.judge.batch

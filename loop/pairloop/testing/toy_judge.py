@@ -39,7 +39,7 @@ class ToyJudgeOptions(Options):
 class ToyJudge:
     """Implements `pairloop.protocols.Judge`."""
 
-    batch_size = 2
+    batch_size = 1
     concurrency = 1
 
     def __init__(self, options: ToyJudgeOptions, context: JudgeContext) -> None:

@@ -228,7 +228,7 @@ def test_a_server_that_hangs(endpoint: Endpoint, tmp_path: Path) -> None:
 def test_nobody_is_there(tmp_path: Path) -> None:
     o = OpenAIOptions(model="m", base_url="http://127.0.0.1:9/v1", tries=1, api_key_env="")
     judge = EndpointJudge(o, JudgeContext(tmp_path))
-    with pytest.raises(BackendUnavailable, match="127.0.0.1:9"):
+    with pytest.raises(BackendUnavailable, match=r"127\.0\.0\.1:9"):
         judge.ask([QUESTION])
     judge.close()
 
