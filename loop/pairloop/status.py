@@ -1,12 +1,20 @@
 """The facts of a campaign, for ``status``, plugins and reports: plain JSON values, read only."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from pairloop.anchoring import Anchoring, anchoring
 from pairloop.budget import Spending, spending
 from pairloop.config import Config
+from pairloop.evaluation import as_json
+from pairloop.judging.facts import judge_facts
+from pairloop.metrics import Estimate
+from pairloop.pool import load_pool
 from pairloop.records import AnnotatorKind, Arm, Choice, Vote
 from pairloop.store import Store
 from pairloop.store.models import ModelRow
+
+_ELSEWHERE = ("shadows", "selection", "outlook")  # of a report: raw numbers, and what has its own place
 
 
 def status_facts(store: Store, config: Config) -> dict[str, Any]:
@@ -27,6 +35,13 @@ def status_facts(store: Store, config: Config) -> dict[str, Any]:
         "votes": _vote_facts(votes),
         "budget": budget_facts(spending(store, store.annotations.standing(), config.budget), config),
         "model": None if current is None else model_facts(current),
+        "selection": selection_facts(store, config),
+        "outlook": None if current is None else current.report.get("outlook"),
+        "habits": {
+            "position": _json(position_of({} if current is None else current.report)),
+            **_anchoring_facts(store),
+        },
+        "judge": judge_facts(store, config, {} if current is None else current.report),
         "policy": _policy_facts(store),
     }
 
@@ -65,7 +80,47 @@ def budget_facts(spent: Spending, config: Config) -> dict[str, Any]:
 
 def model_facts(row: ModelRow) -> dict[str, Any]:
     """The current reward model in numbers."""
-    return {"round": row.round, "artifact": row.artifact, "votes": row.votes, **row.report}
+    report = {key: value for key, value in row.report.items() if key not in _ELSEWHERE}
+    return {"round": row.round, "artifact": row.artifact, "votes": row.votes, **report}
+
+
+def selection_facts(store: Store, config: Config) -> dict[str, Any] | None:
+    """Who chooses, and what the comparison with random choice proves so far; None where nothing is compared."""
+    rows = store.models.all("reward")
+    state: dict[str, Any] | None = rows[-1].report.get("selection") if rows else None
+    return state if state is not None and state["strategy"] == config.selection.strategy else None
+
+
+def position_of(report: Mapping[str, Any]) -> Estimate | None:
+    """The pool's position bias as the reward model found it: log-odds of the left side between equals."""
+    fit = report.get("fit") or {}
+    if "position_bias" not in fit:
+        return None
+    votes = int(fit.get("decisive_votes", 0))
+    return Estimate(fit["position_bias"], fit.get("position_low"), fit.get("position_high"), votes, votes)
+
+
+def read_anchoring(store: Store) -> Anchoring | None:
+    """Whether shown guesses sway annotators, over all votes; None where none was ever shown."""
+    votes = store.annotations.votes()
+    if not any(vote.prelabel_shown for vote in votes):
+        return None
+    pool = load_pool(store)
+    rounds = sorted({vote.round for vote in votes})
+    guesses = {key: guess for number in rounds for key, guess in store.rounds.prelabels(number).items()}
+    return anchoring(votes, guesses, {r.id: int(g) for r, g in zip(pool.responses, pool.group, strict=True)})
+
+
+def _anchoring_facts(store: Store) -> dict[str, Any]:
+    found = read_anchoring(store)
+    if found is None:
+        return {"anchoring": None}
+    names = ("shown", "blind", "difference")
+    return {"anchoring": {name: _json(getattr(found, name)) for name in names}}
+
+
+def _json(estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else as_json(estimate)
 
 
 def _policy_facts(store: Store) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import entr, expit
+from scipy.stats import t as student_t
 
 from pairloop import metrics
 from pairloop.acquisition.quadrature import nodes
@@ -152,10 +153,17 @@ def learning_curve(found: Predicted, now: int, *, seed: int) -> dict[str, Any] |
     times = np.concatenate([np.ones((1, len(groups))), drawn])
     slope, exponent = _power_law(times @ counts, times @ sums, sizes)
 
+    # a bootstrap over few groups is too narrow: as a normal interval is against one by t, and by √(G/(G − 1))
+    widened = student_t.ppf(0.975, len(groups) - 1) / 1.96 * np.sqrt(len(groups) / (len(groups) - 1))
+
     def gain(more: float) -> dict[str, float]:
         values = slope * (float(now) ** -exponent - float(now + more) ** -exponent)
-        low, high = np.quantile(values[1:], [0.025, 0.975])
-        return {"value": float(values[0]), "low": float(min(low, values[0])), "high": float(max(high, values[0]))}
+        low, high = values[0] + widened * (np.quantile(values[1:], [0.025, 0.975]) - values[0])
+        return {
+            "value": float(values[0]),
+            "low": float(max(min(low, values[0]), 0.0)),
+            "high": float(max(high, values[0])),
+        }
 
     more = _votes_for(POINT, float(slope[0]), float(exponent[0]), now)
     return {
@@ -177,7 +185,7 @@ def _cells(found: Predicted, sizes: IntArray, groups: IntArray) -> tuple[FloatAr
     length = shape[0] * shape[1]
     return (
         np.bincount(flat, minlength=length).reshape(shape).astype(np.float64),
-        np.bincount(flat, weights=found.wrong, minlength=length).reshape(shape),
+        np.asarray(np.bincount(flat, weights=found.wrong, minlength=length).reshape(shape), dtype=np.float64),
     )
 
 
@@ -196,7 +204,8 @@ def _power_law(counts: FloatArray, sums: FloatArray, sizes: IntArray) -> tuple[F
         found.append(slope)
         fall.append(slope * (2 * moment - slope * spread))  # of the sum of squares
     best = np.argmax(np.stack(fall), axis=0)
-    return np.stack(found)[best, np.arange(len(counts))], np.asarray(_EXPONENTS[best])
+    slope = np.asarray(np.take_along_axis(np.stack(found), best[None], axis=0)[0], dtype=np.float64)
+    return slope, np.asarray(_EXPONENTS[best], dtype=np.float64)
 
 
 def _votes_for(gain: float, slope: float, exponent: float, now: int) -> int | None:

@@ -46,6 +46,10 @@ def _not_started(folder: Path, config: "Config") -> Facts:
         "votes": None,
         "budget": None,
         "model": None,
+        "selection": None,
+        "outlook": None,
+        "habits": None,
+        "judge": None,
         "policy": None,
     }
 
@@ -72,6 +76,9 @@ def _lines(facts: Facts) -> list[tuple[str, str | None]]:
         ("votes", _votes(facts["votes"])),
         ("budget", _budget(facts["budget"])),
         ("reward model", _model(facts["model"])),
+        ("judge", _judge(facts["judge"])),
+        ("selection", _selection(facts["selection"])),
+        ("more votes", facts["outlook"] and facts["outlook"]["advice"]["sentence"]),
         ("policy", _policy(facts["policy"])),
     ]
 
@@ -87,6 +94,8 @@ def _round(facts: Facts) -> str:
 
 def _votes(votes: Facts) -> str:
     kinds = ", ".join(f"{n} {kind}" for kind, n in votes["by_kind"].items() if n)
+    if votes["total"] and votes["by_kind"]["model"] == votes["total"]:
+        kinds += "; no person voted"
     arms = ", ".join(f"{n} {arm}" for arm, n in votes["by_arm"].items() if n)
     out = f"; {votes['excluded']} of {', '.join(votes['excluded_annotators'])} excluded" if votes["excluded"] else ""
     counted = f"{votes['total']} by {votes['annotators']} annotators"
@@ -114,6 +123,24 @@ def _model(model: Facts | None) -> str:
         return f"round {model['round']}, {model['votes']} votes, no holdout votes yet"
     spread = "" if accuracy.get("low") is None else f" [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"
     return f"round {model['round']}, {model['votes']} votes, holdout accuracy {accuracy['value']:.3f}{spread}"
+
+
+def _judge(judge: Facts | None) -> str | None:
+    from pairloop.judging.facts import judge_sentence
+
+    return None if judge is None else judge_sentence(judge)
+
+
+def _selection(state: Facts | None) -> str | None:
+    if state is None:
+        return None
+    since = f" since round {state['since']}: {state['reason']}" if state["since"] else ""
+    who = "random choice" if state["mode"] == "random" else state["strategy"]
+    found = state["difference"]
+    if found is None:
+        return f"{who} chooses{since}; not compared with random choice yet"
+    spread = f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}] over {found['n']} questions"
+    return f"{who} chooses{since}; loss against as many random votes {spread}; {state['sentence']}"
 
 
 def _policy(policy: Facts | None) -> str | None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pairloop.metrics import Estimate
 from pairloop.report.estimates import side_of, width
 from pairloop.report.facts import Facts
 from pairloop.report.numbers import amount, count, interval, percent, plural
@@ -100,7 +99,18 @@ def _learning(facts: Facts) -> Iterator[Advice]:
 
 
 def _selecting(facts: Facts) -> Iterator[Advice]:
+    found = facts.contest
+    if found is not None and found.random_chooses:
+        yield Advice(
+            LOOK,
+            f"Random choice has taken over since round {found.state['since']}",
+            f"{found.state['reason'][:1].upper()}{found.state['reason'][1:]}. The strategy keeps a small share of each "
+            "batch and comes back when it is proven better; another strategy starts afresh.",
+        )
+        return
     verdict = facts.arms_verdict
+    if found is not None and found.state["difference"] is not None:
+        verdict = {"worse": "costs", "gain": "pays"}.get(found.state["verdict"], "open")
     if verdict == "costs":
         yield Advice(
             ACT,
@@ -114,6 +124,15 @@ def _selecting(facts: Facts) -> Iterator[Advice]:
             "The interval of the difference includes zero. A larger selection.random_share and a larger holdout "
             "settle it sooner; random selection is the safe choice until then.",
         )
+
+
+def _more_votes(facts: Facts) -> Iterator[Advice]:
+    if facts.outlook is None:
+        return
+    found = facts.outlook["advice"]
+    if found["level"] != "unknown":
+        stop = found["level"] == "consider_stopping"
+        yield Advice(LOOK if stop else NOTE, "More votes?", f"{found['sentence']} The evidence is below.")
 
 
 def _agreement(facts: Facts) -> Iterator[Advice]:
@@ -247,7 +266,7 @@ def _tuned(facts: Facts) -> Iterator[Advice]:
 
 def _anchored(facts: Facts) -> Iterator[Advice]:
     found = facts.anchoring
-    if found is None or not _apart(found.shown, found.blind):
+    if found is None or side_of(found.difference, 0.0) <= 0:
         return
     yield Advice(
         LOOK,
@@ -256,12 +275,7 @@ def _anchored(facts: Facts) -> Iterator[Advice]:
     )
 
 
-def _apart(one: Estimate | None, other: Estimate | None) -> bool:
-    """True when the interval of ``one`` is above that of ``other``."""
-    return one is not None and other is not None and other.high is not None and side_of(one, other.high) > 0
-
-
 _RULES: tuple[Callable[[Facts], Iterator[Advice]], ...] = (
-    _start, _rejected, _holdout, _learning, _selecting, _agreement, _annotators, _anchored, _choices, _running, _tuned,
-    _resources,
+    _start, _rejected, _holdout, _learning, _selecting, _more_votes, _agreement, _annotators, _anchored, _choices,
+    _running, _tuned, _resources,
 )  # fmt: skip

@@ -5,38 +5,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from pairloop import __version__
+from pairloop.anchoring import Anchoring
 from pairloop.annotators import quality
 from pairloop.budget import spending
 from pairloop.config import Config
+from pairloop.judging.facts import judge_facts, judge_sentence
 from pairloop.kit.canonical import digest
 from pairloop.kit.clock import now
 from pairloop.kit.versions import installed_versions
 from pairloop.metrics import Estimate
-from pairloop.records import Arm, Assignment, Choice
-from pairloop.report import agreement, examples, learning, people, policy, rounds
+from pairloop.records import Assignment
+from pairloop.report import agreement, examples, learning, people, policy, rounds, selection
 from pairloop.report.agreement import Agreement
-from pairloop.report.estimates import share
 from pairloop.report.examples import ExampleGroup
 from pairloop.report.learning import ArmPoint, Calibration, Point
 from pairloop.report.people import Habits, People
 from pairloop.report.policy import Duel, Tuning
 from pairloop.report.rounds import Arrivals, RoundFacts, Spent, Supply
+from pairloop.report.selection import Contest
 from pairloop.report.table import VoteTable, read_table
+from pairloop.status import position_of, read_anchoring
 from pairloop.store import Store
+from pairloop.store.models import ModelRow
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "matplotlib", "Jinja2", "sqlite-utils")
 _HIDDEN = "(not shown)"
-
-
-@dataclass(frozen=True, slots=True)
-class Anchoring:
-    """How often votes agree with the model's guess: where annotators saw it, and where they did not."""
-
-    shown: Estimate | None
-    blind: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +66,9 @@ class Facts:
     same_votes: bool
     arms: tuple[ArmPoint, ...]
     arms_verdict: str
+    contest: Contest | None
+    outlook: dict[str, Any] | None
+    fitted_position: Estimate | None
     calibration: Calibration
     agreement: Agreement
     people: People
@@ -80,6 +77,7 @@ class Facts:
     tunings: tuple[Tuning, ...]
     duels: tuple[Duel, ...]
     examples: tuple[ExampleGroup, ...]
+    judge: str | None
     provenance: Provenance
 
     @property
@@ -113,16 +111,27 @@ def gather(store: Store, config: Config, remeasured: Mapping[int, Mapping[str, A
         same_votes=bool(remeasured),
         arms=comparisons,
         arms_verdict=learning.arms_verdict(comparisons),
+        contest=selection.contest(models),
+        outlook=_last(models).get("outlook"),
+        fitted_position=position_of(_last(models)),
         calibration=learning.calibration(table),
         agreement=agreement.agreement(table),
         people=people.people(table, quality(store)),
         habits=people.habits(table),
-        anchoring=_anchoring(store, table),
+        anchoring=read_anchoring(store),
         tunings=policy.tunings(store.models.all("policy")),
         duels=policy.duels(table, responses),
         examples=examples.example_groups(table, responses, assignments),
+        judge=_judge(store, config, models),
         provenance=_provenance(store, config),
     )
+
+
+def _judge(store: Store, config: Config, models: Sequence[ModelRow]) -> str | None:
+    """The judge beside people in one sentence; None without one."""
+    current = next((row.report for row in reversed(models) if row.artifact is not None), {})
+    found = judge_facts(store, config, current)
+    return None if found is None else judge_sentence(found)
 
 
 def _supply(store: Store, table: VoteTable, assignments: Sequence[Assignment]) -> Supply:
@@ -133,21 +142,9 @@ def _supply(store: Store, table: VoteTable, assignments: Sequence[Assignment]) -
     return rounds.supply(pool, reasons, assignments, [held[a.pair_id] for a in assignments])
 
 
-def _anchoring(store: Store, table: VoteTable) -> Anchoring | None:
-    """Within the arms that the strategy chose, since only there shown and blind tasks are mixed at random."""
-    if not any(vote.prelabel_shown for vote in table.votes):
-        return None
-    guesses = {key: p for number in np.unique(table.round) for key, p in store.rounds.prelabels(int(number)).items()}
-    agrees: dict[bool, list[tuple[bool, int]]] = {True: [], False: []}
-    for row, vote in enumerate(table.votes):
-        if vote.key in guesses and vote.choice.is_decisive and vote.arm in (Arm.ACTIVE, Arm.FRESH):
-            same = (guesses[vote.key].choice is Choice.LEFT) == (vote.choice is Choice.LEFT)
-            agrees[vote.prelabel_shown].append((same, int(table.group[row])))
-    return Anchoring(_share(agrees[True]), _share(agrees[False]))
-
-
-def _share(found: list[tuple[bool, int]]) -> Estimate | None:
-    return share(np.array([same for same, _ in found], dtype=bool), np.array([group for _, group in found]))
+def _last(models: Sequence[ModelRow]) -> Mapping[str, Any]:
+    """The report of the current reward model."""
+    return next((row.report for row in reversed(models) if row.accepted), {})
 
 
 def _provenance(store: Store, config: Config) -> Provenance:

@@ -37,6 +37,8 @@ def render(facts: Facts) -> str:
         pct=lambda value: "–" if value is None else f"{100 * value:.0f} %",
         share=_share,
         amount=_amount,
+        anytime=_anytime,
+        fewer=_fewer,
         spread=lambda estimate: f"{numbers.amount(estimate)} {numbers.interval(estimate, percent=False)}",
         turns=turns,
         json=lambda value: json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False),
@@ -61,6 +63,20 @@ def _amount(estimate: Estimate | None, unit: str = "group") -> Markup:
     return _estimate(estimate, numbers.amount, unit, percent=False)
 
 
+def _anytime(found: dict[str, Any]) -> Markup:
+    """A difference with its confidence sequence, as HTML."""
+    html = Markup('<span class="est">{}</span> <span class="ci">[{}, {}]</span> <span class="n">{}</span>')
+    low, value, high = (numbers.signed(found[name], 4) for name in ("low", "value", "high"))
+    return html.format(value, low, high, f"n = {numbers.plural(found['n'], 'question')}")
+
+
+def _fewer(fraction: float) -> str:
+    """A fraction of votes as a saving."""
+    if fraction == 1.0:
+        return "as many"
+    return f"{100 * abs(1 - fraction):.0f} % {'fewer' if fraction < 1 else 'more'}"
+
+
 def _estimate(estimate: Estimate | None, write: Callable[[Estimate], str], unit: str, *, percent: bool) -> Markup:
     if estimate is None:
         return Markup('<span class="none">not enough votes</span>')
@@ -71,7 +87,7 @@ def _estimate(estimate: Estimate | None, write: Callable[[Estimate], str], unit:
 
 def _plots(facts: Facts) -> dict[str, Any]:
     """The plots that there are enough votes for."""
-    names = ("learning", "cost", "arms", "reliability", "votes")
+    names = ("learning", "cost", "arms", "contest", "reliability", "votes")
     out: dict[str, Any] = {**dict.fromkeys(names), "tunings": []}
     measured = [p for p in facts.points if p.rejected is None and p.accuracy is not None and p.log_loss is not None]
     if measured and measured[-1].accuracy is not None and measured[-1].accuracy.n >= FEWEST:
@@ -80,6 +96,8 @@ def _plots(facts: Facts) -> dict[str, Any]:
             out["cost"] = plots.learning_curve(measured, against="cost")
     if facts.arms:
         out["arms"] = plots.arms(facts.arms)
+    if facts.contest is not None and facts.contest.questions:
+        out["contest"] = plots.contest(facts.contest)
     if facts.calibration.bins:
         out["reliability"] = plots.reliability(facts.calibration)
     if facts.votes:

@@ -10,6 +10,7 @@ from pairloop.report import numbers
 from pairloop.report.learning import ArmPoint, Calibration, Point
 from pairloop.report.policy import Tuning
 from pairloop.report.rounds import RoundFacts
+from pairloop.report.selection import Contest
 from pairloop.report.svg import INK, MUTED, PAPER, series, style, to_svg
 
 if TYPE_CHECKING:
@@ -81,6 +82,34 @@ def arms(points: Sequence[ArmPoint]) -> Markup:
     last = points[-1].difference
     label = f"Active against random arm by round; in the last comparison {_spoken('difference', last)}."
     return _drawn("arms", label, (8.2, 2.7), 1, draw)
+
+
+def contest(found: Contest) -> Markup:
+    """The confidence sequence of the difference at equal votes, over the holdout questions judged."""
+
+    def draw(axes: "Axes") -> None:
+        axes.fill_between(found.questions, found.low, found.high, color=series(0), alpha=0.2, linewidth=0)
+        axes.plot(found.questions, found.mean, color=series(0), linewidth=1.4)
+        axes.axhline(0, color=INK, linewidth=1)
+        narrow = found.high[len(found.high) // 5] - found.low[len(found.low) // 5]
+        reach = max(narrow, 4 * abs(found.mean[-1]), 1e-3)  # the first intervals are as wide as can be
+        axes.set_ylim(-reach, reach)
+        axes.set_xlim(0, 1.02 * found.questions[-1])
+        axes.set_xlabel("holdout questions judged")
+        axes.set_title("Brier loss, active − random, running mean")
+        for number, judged, mode in found.switches:
+            axes.axvline(judged, color=MUTED, linestyle="--", linewidth=1)
+            axes.annotate(f"round {number}: {mode}", (judged, 0.03), xycoords=("data", "axes fraction"), xytext=(3, 0),
+                          textcoords="offset points", color=MUTED, fontsize=8)  # fmt: skip
+        for y, text in ((0.97, "random better"), (0.03, "active better")):
+            axes.text(0.99, y, text, transform=axes.transAxes, ha="right", va="top" if y > 0.5 else "bottom",
+                      color=MUTED, fontsize=8)  # fmt: skip
+
+    label = (
+        f"Difference of active and random choice over {numbers.plural(found.questions[-1], 'question')}: "
+        f"{found.mean[-1]:.4f}, confidence sequence {found.low[-1]:.4f} to {found.high[-1]:.4f}."
+    )
+    return _drawn("contest", label, (8.2, 2.9), 1, draw)
 
 
 def reliability(found: Calibration) -> Markup:
@@ -220,4 +249,4 @@ def _spoken(name: str, estimate: Estimate | None) -> str:
     return f"{name} {estimate.value:.3f}, 95 % interval {estimate.low:.3f} to {estimate.high:.3f}"
 
 
-__all__ = ["arms", "best_of", "learning_curve", "reliability", "tuning", "votes_by_round"]
+__all__ = ["arms", "best_of", "contest", "learning_curve", "reliability", "tuning", "votes_by_round"]

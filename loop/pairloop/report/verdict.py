@@ -27,6 +27,12 @@ def _quality(facts: Facts) -> str:
 
 
 def _selection(facts: Facts) -> str:
+    if facts.contest is not None and facts.contest.random_chooses:
+        return "random choice has taken over, because active selection did not pay"
+    if facts.contest is not None and facts.contest.state["verdict"] in ("worse", "gain"):
+        return {"worse": "active selection does worse than random choice", "gain": "active selection pays"}[
+            facts.contest.state["verdict"]
+        ]
     return {
         "pays": "active selection pays",
         "costs": "active selection does worse than random choice",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pairloop.config import Config
+from pairloop.fallback import decide
 from pairloop.kit.clock import set_clock
 from pairloop.kit.ids import assignment_key, make_pair, prompt_id, response_id
 from pairloop.records import (
@@ -26,6 +27,7 @@ from pairloop.records import (
 )
 from pairloop.report.facts import Facts, gather
 from pairloop.report.page import render
+from pairloop.saving import fractions
 from pairloop.store import Store
 
 BACKEND = "toy"
@@ -141,6 +143,28 @@ def pairs(toy: Toy) -> Callable[[int], Sequence[Pair]]:
     return lambda n: _pairs(toy, n)
 
 
+_SHADOWS = {
+    "round": 1, "strategy": "logdet", "votes": 40, "pairs": 90, "fractions": [0.5, 1.0], "bounds": [0.5, 0.5],
+    "differences": [[0.2, 0.25] * 45, [-0.1, 0.1, -0.2] * 30],
+}  # fmt: skip
+_OUTLOOK = {
+    "next_batch": {"votes": 40, "accuracy": 0.004, "log_loss": 0.01},
+    "curve": {"exponent": 0.5, "n": 120, "clusters": 30, "more": 170,
+              "double": {"value": 0.03, "low": 0.01, "high": 0.05},
+              "gain": {"value": 0.01, "low": 0.004, "high": 0.016}},
+    "ceiling": {"value": 0.9, "low": 0.85, "high": 0.95, "n": 60, "clusters": 60},
+    "stability": {"agreement": 0.98, "kappa": 0.9, "pairs": 2000},
+    "advice": {"level": "go_on", "reasons": [], "sentence": "Going on should pay: about 210 more votes."},
+}  # fmt: skip
+
+
+def _selection() -> dict[str, Any]:
+    return decide(
+        None, [_SHADOWS], strategy="logdet", round_number=1, grid=fractions(1 / 3), worthwhile=1 / 3, patience=3,
+        may_switch=True,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Toy, str]]:
     """A campaign with something in every section, and its page: made once, since plots take seconds."""
@@ -154,7 +178,10 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Toy, str]]:
             for j, name in enumerate(("ann", "bob")):
                 choice = (Choice.LEFT, Choice.RIGHT, Choice.TIE)[(i + j) % 3]
                 toy.vote(pair, name, choice, arm=tuple(Arm)[i % 4], p_left=0.5 + i / 130, seconds=9.0, cost=0.2)
-        toy.model("reward", {"holdout": holdout, "arms": arms, "flip_rate": 0.2, "notes": ["a note"]}, votes=120)
+        more = {"selection": _selection(), "shadows": _SHADOWS, "outlook": _OUTLOOK}
+        toy.model(
+            "reward", {"holdout": holdout, "arms": arms, "flip_rate": 0.2, "notes": ["a note"], **more}, votes=120
+        )
         toy.model("policy", {"tuner": "rloo", "metrics": steps, "kl_budget": 20.0, "stop_reason": "all done"})
         toy.model("policy", {"tuner": "best_of_n", "metrics": [{"n": n, "reward": n} for n in (1, 2, 4)]}, number=1)
         yield toy, toy.page()

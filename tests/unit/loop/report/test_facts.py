@@ -232,6 +232,7 @@ def test_anchoring_compares_shown_with_blind_guesses_of_the_chosen_arms(toy, pai
     found = toy.facts().anchoring
     assert (found.shown.value, found.shown.n) == (1.0, 4)
     assert (found.blind.value, found.blind.n) == (pytest.approx(2 / 3), 3)
+    assert found.difference.value == pytest.approx(1 / 3)
 
 
 def test_examples_show_confident_errors_first_and_no_pair_twice(toy, pairs):

@@ -75,7 +75,7 @@ def test_every_stage_has_a_page(toy, pairs, stage):
 def test_a_full_campaign_shows_every_section_and_plot(full):
     page = Page(full[1])
     drawn = [attrs["aria-label"] for tag, attrs in page.tags if tag == "svg"]
-    assert len(drawn) == 7
+    assert len(drawn) == 8
     assert all(len(label or "") > 20 for label in drawn)
     for words in ("Does active selection pay?", "Krippendorff", "Tuning in round 1: rloo", "People disagreed most"):
         assert words in page.text
@@ -190,3 +190,14 @@ def test_text_and_marks_stand_out_from_the_paper(full, scheme):
         for ground in ("paper", "panel"):
             one, other = sorted((_luminance(colours[name]), _luminance(colours[ground])))
             assert (other + 0.05) / (one + 0.05) >= 4.5, (name, ground)
+
+
+def test_the_page_says_what_selection_saves_and_what_more_votes_would_bring(full):
+    _, page = full
+    text = page.replace("\n", " ")
+    assert "For the same loss as random votes, active selection needed more than 50 % fewer" not in text
+    assert "active selection needed less than 50 % fewer" in text
+    assert 'aria-label="Difference of active and random choice over 90 questions' in text
+    assert "Going on should pay: about 210 more votes." in text
+    assert "twice as many votes: +3.0 points [1.0, 5.0]" in text
+    assert "no model can agree with more than 90.0 % of single votes [85.0, 95.0]" in text
