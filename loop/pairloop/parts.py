@@ -34,6 +34,7 @@ class Parts:
         self._folder = folder
         self._id = campaign_id
         self.registry = registry
+        self.base = config_file.parent
 
     @property
     def origin(self) -> str:
@@ -80,9 +81,8 @@ class Parts:
             raise ConfigError(f"{self.origin}: judge.kind: none is set", 'Set it, for example: kind = "openai"')
         spec = self.registry.spec("judge", settings.kind, "judge.kind")
         options = options_of(spec, settings.options, self.origin, "judge.options")
-        base = self._file.parent
-        made = spec.factory(options, JudgeContext(base, self._config.resources.threads))
-        cache = AnswerCache(base / Path(settings.cache).expanduser())
+        made = spec.factory(options, JudgeContext(self.base, self._config.resources.threads))
+        cache = AnswerCache(self.base / Path(settings.cache).expanduser())
         return Panel(
             made, settings.name or settings.kind, cache, self._id,
             budget=settings.budget, max_questions=settings.max_questions,

@@ -32,9 +32,10 @@ def write_model(
 ) -> Path:
     """A random two-layer model; ``prefers`` makes one word likely after anything."""
     vocabulary = {word: number for number, word in enumerate(words or WORDS)}
-    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    special = {"unk_token": "<unk>", "eos_token": "<eos>"}
+    inner = Tokenizer(models.WordLevel(vocabulary, unk_token=special["unk_token"]))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>", eos_token="<eos>").save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=inner, **special).save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(vocabulary), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
@@ -93,7 +94,8 @@ def test_probabilities_are_the_models(folder: Path) -> None:
     judge = make(folder)
     (answer,) = judge.ask([QUESTION])
     head = judge._encode(QUESTION)
-    logits = judge._model(torch.tensor([head])).logits[0, -1].double()
+    with torch.no_grad():
+        logits = judge._model(torch.tensor([head])).logits[0, -1].double()
     share = torch.softmax(logits[[WORDS.index(word) for word in ("A", "B", "tie")]], dim=0)
     assert answer.p_left is None or answer.p_left == pytest.approx(float(share[0] + share[2] / 2), abs=1e-5)
     assert answer.choice is (Choice.LEFT, Choice.RIGHT, Choice.TIE)[int(share.argmax())]

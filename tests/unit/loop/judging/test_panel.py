@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,11 +154,8 @@ def test_a_resumed_run_stops_at_the_same_pair(tmp_path: Path) -> None:
     whole = panel(Counting(), tmp_path / "one", budget=11.0).compare(PAIRS, NOTHING)
     for hit in range(1, 10):
         cache = tmp_path / f"two-{hit}"
-        with failing_at("judge.after_answer", RuntimeError("killed"), hit=hit):
-            try:
-                panel(Counting(), cache, budget=11.0).compare(PAIRS, NOTHING)
-            except RuntimeError:
-                pass
+        with failing_at("judge.after_answer", RuntimeError("killed"), hit=hit), suppress(RuntimeError):
+            panel(Counting(), cache, budget=11.0).compare(PAIRS, NOTHING)
         assert panel(Counting(), cache, budget=11.0).compare(PAIRS, NOTHING) == whole
 
 
