@@ -93,6 +93,8 @@ class FeatureStore(Generic[F]):
         self.featurizer = featurizer
         self._cache = cache
         self._key = _map_key(featurizer) if key is None and isinstance(featurizer, Featurizer) else str(key)
+        # apart from features of fitted maps, of which every round brings new ones that push the oldest out
+        self._kind = "features" if key is None else "embeddings"
         self._rows: dict[bytes, int] = {}
         self._features: Features | None = None
         self._read()
@@ -122,11 +124,11 @@ class FeatureStore(Generic[F]):
         return self._features
 
     def _read(self) -> None:
-        found = self._cache.read("features", self._key)
+        found = self._cache.read(self._kind, self._key)
         if found is not None:
             self._features = found["features"]
             self._rows = {key.tobytes(): row for row, key in enumerate(found["keys"])}
 
     def _write(self, table: Features) -> None:
         keys = np.frombuffer(b"".join(self._rows), dtype=np.uint8).reshape(len(self._rows), -1)
-        self._cache.write("features", self._key, {"keys": keys, "features": table})
+        self._cache.write(self._kind, self._key, {"keys": keys, "features": table})

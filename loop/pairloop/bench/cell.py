@@ -1,20 +1,21 @@
 """One cell: a campaign in a temporary folder, measured after every round."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
 from pairloop import metrics
 from pairloop.bench.plan import Cell
-from pairloop.bench.truth import Truth, truth_of
+from pairloop.bench.prepared import Labels, prepare, start_from
+from pairloop.bench.truth import Held, Truth, truth_of
 from pairloop.campaign import Campaign
 from pairloop.config.template import template
+from pairloop.errors import UsageError
 from pairloop.kit.atomic import write_atomic
-from pairloop.kit.canonical import digest
 from pairloop.kit.threads import numeric_threads
 from pairloop.pool import Pool, load_pool
 from pairloop.posterior import FloatArray, PreferencePosterior
@@ -26,61 +27,88 @@ BEST_OF = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """One round of one cell on one measuring set.
+
+    Attributes:
+        groups: by held-out group: n, hits, sums of log-loss (calibrated and raw) and of squared errors.
+        ece, spearman, best_of_n: over the whole measuring set; None where they do not apply.
+    """
+
+    groups: dict[str, dict[str, float]]
+    ece: float
+    spearman: float | None = None
+    best_of_n: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One round of one cell.
 
     Attributes:
         votes: votes spent so far; cost: money spent so far; seconds: processor seconds of the campaign so far.
-        groups: by held-out group: n, hits, sums of log-loss (calibrated and raw) and of squared errors.
-        ece, spearman, best_of_n: over the whole measuring set; None where they do not apply.
+        scores: by name of the truth. reward: flip rate, temperature and tie parameter of the model.
     """
 
     votes: int
     cost: float
     seconds: float
-    groups: dict[str, dict[str, float]]
-    ece: float
-    spearman: float | None
-    best_of_n: float | None
+    scores: dict[str, Scores]
     reward: dict[str, float]
 
 
-def run_cell(cell: Cell, cache: Path, registry: Registry | None = None) -> list[Point]:
+def run_cell(cell: Cell, cache: Path, registry: Registry | None = None, stamp: str = "-") -> list[Point]:
     """Run the campaign of a cell to the end of its votes.
 
     Raises:
         PairloopError: as a campaign.
     """
+    registry = registry or Registry()
+    prepared = prepare(cell, cache, stamp, registry)
     with TemporaryDirectory(prefix="pairloop-bench-") as folder:
         home = Path(folder)
-        write_atomic(home / "campaign.toml", campaign_toml(cell))
+        write_atomic(home / "campaign.toml", template(cell.config))
+        labels = start_from(prepared, home)
         shared = cache / "features"
         shared.mkdir(parents=True, exist_ok=True)
         (home / "cache").symlink_to(shared.absolute())
         with Campaign(home, registry=registry) as campaign:
-            return _points(campaign, cell)
+            return _points(campaign, cell, labels)
 
 
-def _points(campaign: Campaign, cell: Cell) -> list[Point]:
+def _points(campaign: Campaign, cell: Cell, labels: Labels) -> list[Point]:
+    pool = load_pool(campaign.store)
+    held = Held(campaign.store, pool, campaign.parts.gold, labels, cell.seed)
+    truths = {truth.name: truth_of(held, cell.data, truth) for truth in cell.data.measures}
     points: list[Point] = []
-    truth: Truth | None = None
-    pool: Pool | None = None
     spent = 0.0
-    while True:
+    for votes in cell.rounds:
         start = time.process_time()
-        outcome = campaign.step()
+        going = _round(campaign, votes)
         spent += time.process_time() - start
+        if not going:
+            break
+        points.append(_measure(campaign, pool, truths, spent))
+    return points
+
+
+def _round(campaign: Campaign, votes: int) -> bool:
+    """One round up to so many votes in all; False where nothing is left to ask."""
+    if votes <= (given := len(campaign.store.annotations.votes())):
+        return True
+    try:
+        campaign.ask(votes - given)
+    except UsageError:  # the pool or the budget is used up
+        return False
+    while True:
+        outcome = campaign.step()
         if isinstance(outcome, Finished):
-            return points
-        if not isinstance(outcome, Advanced) or outcome.state is not RoundState.CLOSED:
-            continue
-        if truth is None or pool is None:
-            pool = load_pool(campaign.store)
-            truth = truth_of(campaign.store, pool, cell.data, campaign.parts.gold, cell.seed)
-        points.append(_measure(campaign, pool, truth, spent))
+            return False
+        if isinstance(outcome, Advanced) and outcome.state.is_terminal:
+            return outcome.state is RoundState.CLOSED
 
 
-def _measure(campaign: Campaign, pool: Pool, truth: Truth, seconds: float) -> Point:
+def _measure(campaign: Campaign, pool: Pool, truths: Mapping[str, Truth], seconds: float) -> Point:
     votes = campaign.store.annotations.votes()
     row = campaign.store.models.current("reward")
     with numeric_threads(1):
@@ -90,16 +118,22 @@ def _measure(campaign: Campaign, pool: Pool, truth: Truth, seconds: float) -> Po
         else:
             model = campaign.parts.load_reward_model(campaign.store.artifacts.path(row.artifact))
             posterior = model.posterior(pool.responses)
-    p = posterior.probability(truth.pairs)
     return Point(
         votes=len(votes),
         cost=sum(vote.cost for vote in votes),
         seconds=seconds,
+        scores={name: _scores(pool, posterior, truth) for name, truth in truths.items()},
+        reward={"flip_rate": posterior.flip_rate, "temperature": posterior.temperature, "tie": posterior.tie},
+    )
+
+
+def _scores(pool: Pool, posterior: PreferencePosterior, truth: Truth) -> Scores:
+    p = posterior.probability(truth.pairs)
+    return Scores(
         groups=_by_group(posterior, p, truth),
         ece=metrics.ece(p, truth.outcome, truth.group, draws=1).value,
         spearman=_spearman(posterior, truth),
         best_of_n=_best_of_n(pool, posterior, truth),
-        reward={"flip_rate": posterior.flip_rate, "temperature": posterior.temperature, "tie": posterior.tie},
     )
 
 
@@ -139,30 +173,3 @@ def _best_of_n(pool: Pool, posterior: PreferencePosterior, truth: Truth) -> floa
         mine = rows[pool.prompt[rows] == prompt][:BEST_OF]
         best.append(truth.gold[mine[np.argmax(posterior.mean[mine])]])
     return float(np.mean(best))
-
-
-def campaign_toml(cell: Cell) -> str:
-    """The configuration of the cell's campaign: the product's defaults, but for what the cell says."""
-    bench, rounds = cell.bench, -(-cell.bench.votes // cell.bench.batch)
-    sections: dict[str, dict[str, Any]] = {
-        "campaign": {"name": "bench", "seed": cell.seed, "id": f"b{digest(cell.label)[:12]}"},
-        "data": _present(source=cell.data.source, path=cell.data.path, options=cell.data.options),
-        "backend": _present(
-            kind=cell.annotators.kind, gold=cell.annotators.gold, prelabels="off", options=cell.annotators.options
-        ),
-        "round": {"size": bench.batch, "max_rounds": rounds, "replicas": cell.annotators.replicas},
-        "budget": {"labels": bench.votes},
-        "holdout": {"fraction": bench.holdout, "share": 0.0},
-        "selection": {
-            "strategy": cell.strategy.strategy,
-            "random_share": cell.strategy.random_share,
-            "options": cell.strategy.options,
-            "compare_arms": False,
-        },
-        "reward": {"model": cell.model.model, "options": cell.model.options},
-    }
-    return template(sections)
-
-
-def _present(**values: Any) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}

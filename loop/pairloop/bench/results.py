@@ -3,9 +3,10 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pairloop import __version__
-from pairloop.bench.cell import Point
+from pairloop.bench.cell import Point, Scores
 from pairloop.bench.plan import Cell
 from pairloop.errors import CorruptionDetected
 from pairloop.kit.atomic import write_atomic
@@ -41,6 +42,11 @@ def load(path: Path) -> list[Point] | None:
         return None
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
-        return [Point(**point) for point in body["points"]]
+        return [_point(point) for point in body["points"]]
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptionDetected(f"{path} is damaged: {error}", "Remove the file; its cell will run again.") from None
+
+
+def _point(values: dict[str, Any]) -> Point:
+    scores = {name: Scores(**each) for name, each in values["scores"].items()}
+    return Point(**{**values, "scores": scores})

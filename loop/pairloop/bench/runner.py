@@ -1,7 +1,7 @@
 """Running all cells: over the cores, resumable, the same results whatever the number of processes."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from pairloop.bench import results
 from pairloop.bench.cell import Point, run_cell
 from pairloop.bench.plan import Cell, Plan, cells
+from pairloop.bench.prepared import forget
 from pairloop.errors import ConfigError
 from pairloop.protocols import Progress
 
@@ -25,9 +26,12 @@ def run_plan(plan: Plan, out: Path, progress: Progress) -> dict[str, list[Point]
     todo = [(cell, file) for cell, file in wanted if cell.label not in found]
     progress.start(f"benchmark {plan.bench.name}", len(wanted))
     progress.advance(len(found), "from an earlier run")
-    for label, points in _run(todo, out, plan.bench.workers):
-        found[label] = points
-        progress.advance(1, label)
+    try:
+        for label, points in _run(todo, out, plan.bench.workers, stamps):
+            found[label] = points
+            progress.advance(1, label)
+    finally:
+        forget(out)
     progress.finish()
     return {cell.label: found[cell.label] for cell, _ in wanted}
 
@@ -56,14 +60,16 @@ def _stamp(path: str | None) -> str:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _run(todo: list[tuple[Cell, Path]], out: Path, workers: int) -> Iterable[tuple[str, list[Point]]]:
+def _run(
+    todo: list[tuple[Cell, Path]], out: Path, workers: int, stamps: Mapping[str, str]
+) -> Iterable[tuple[str, list[Point]]]:
     if workers == 1 or len(todo) <= 1:
         for cell, file in todo:
-            yield cell.label, _one(cell, file, out)
+            yield cell.label, _one(cell, file, out, stamps[cell.data.name])
         return
     # spawn, not fork: a forked child would share the parent's thread pools and locks.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_one, cell, file, out): cell for cell, file in todo}
+        futures = {pool.submit(_one, cell, file, out, stamps[cell.data.name]): cell for cell, file in todo}
         try:
             for future in as_completed(futures):
                 yield futures[future].label, future.result()
@@ -72,7 +78,7 @@ def _run(todo: list[tuple[Cell, Path]], out: Path, workers: int) -> Iterable[tup
             raise
 
 
-def _one(cell: Cell, file: Path, out: Path) -> list[Point]:
-    points = run_cell(cell, out)
+def _one(cell: Cell, file: Path, out: Path, stamp: str) -> list[Point]:
+    points = run_cell(cell, out, stamp=stamp)
     results.save(file, cell, points)
     return points

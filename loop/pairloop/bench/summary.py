@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from pairloop.bench.cell import Point
-from pairloop.bench.plan import Plan
+from pairloop.bench.plan import DataArm, Plan
 from pairloop.posterior import FloatArray
 
 MEANS = ("accuracy", "log_loss", "log_loss_raw", "brier")
 _SUM = {"accuracy": "hits", "log_loss": "log_loss", "log_loss_raw": "log_loss_raw", "brier": "brier"}
-PLAIN = ("ece", "spearman", "best_of_n", "seconds", "cost")
+SCORED = ("ece", "spearman", "best_of_n")
+SPENT = ("seconds", "cost")
 LOWER_IS_BETTER = frozenset({"log_loss", "log_loss_raw", "brier", "ece", "seconds", "cost"})
 LEVEL = 0.95
 
@@ -41,6 +42,7 @@ class ArmSummary:
         votes_to_target: votes until the mean accuracy curve reaches the target; None if it never does.
         against: metric or "area" → difference to the baseline arm (this − baseline), paired.
         saved: share of the baseline's votes-to-target that this arm saves; None where one never reaches it.
+        matches: by name of another arm: what it takes to be as accurate as that arm is at its end.
     """
 
     name: str
@@ -51,6 +53,19 @@ class ArmSummary:
     votes_to_target: Interval | None
     against: Mapping[str, Interval] = field(default_factory=dict)
     saved: Interval | None = None
+    matches: Mapping[str, "Match"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Votes until the mean accuracy curve reaches another arm's final accuracy, also as a share of that arm's votes.
+
+    The other arm's accuracy is drawn anew with every draw of the bootstrap, so that the interval knows both errors.
+    """
+
+    accuracy: float
+    votes: Interval
+    share: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +84,33 @@ class Block:
 def summarise(plan: Plan, results: Mapping[str, Sequence[Point]]) -> list[Block]:
     """Every block of the plan."""
     return [
-        _block(plan, data.name, annotators.name, model.name, results)
+        _block(plan, Where(data, truth.name, annotators.name, model.name), results)
         for data in plan.data
         for annotators in plan.annotators
         for model in plan.models
+        for truth in data.measures
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What one block is about."""
+
+    data: DataArm
+    truth: str
+    annotators: str
+    model: str
+
+    @property
+    def title(self) -> str:
+        """Data, and how it was measured where there are several ways."""
+        return self.data.name if len(self.data.measures) == 1 else f"{self.data.name}:{self.truth}"
 
 
 class _Table:
     """The sums of one arm as arrays: (S seeds, T rounds, G groups) for each column."""
 
-    def __init__(self, runs: Sequence[Sequence[Point]], groups: Sequence[str]) -> None:
+    def __init__(self, runs: Sequence[Sequence[Point]], truth: str, groups: Sequence[str]) -> None:
         rounds = min(len(run) for run in runs)
         self.votes = np.array([[p.votes for p in run[:rounds]] for run in runs], dtype=float)
         shape = (len(runs), rounds, len(groups))
@@ -87,12 +118,18 @@ class _Table:
         number = {group: i for i, group in enumerate(groups)}
         for s, run in enumerate(runs):
             for t, point in enumerate(run[:rounds]):
-                for group, columns in point.groups.items():
+                for group, columns in point.scores[truth].groups.items():
                     for name, array in self.sums.items():
                         array[s, t, number[group]] = columns[name]
         self.plain = {
-            name: np.array([[_number(getattr(p, name)) for p in run[:rounds]] for run in runs]) for name in PLAIN
+            name: np.array([[_plain(p, truth, name) for p in run[:rounds]] for run in runs])
+            for name in (*SCORED, *SPENT)
         }
+
+    @property
+    def last(self) -> float:
+        """Mean votes at the end."""
+        return float(self.votes[:, -1].mean())
 
     def curves(self, metric: str, seeds: FloatArray, groups: FloatArray) -> FloatArray:
         """(B, T) the metric under seed weights (B, S) and group weights (B, G): the mean over seeds of their ratios."""
@@ -108,23 +145,24 @@ class _Table:
             return np.asarray((ratio.sum(axis=0) / total).T)
 
 
-def _number(value: float | None) -> float:
+def _plain(point: Point, truth: str, name: str) -> float:
+    value = getattr(point if name in SPENT else point.scores[truth], name)
     return np.nan if value is None else float(value)
 
 
-def _block(plan: Plan, data: str, annotators: str, model: str, results: Mapping[str, Sequence[Point]]) -> Block:
+def _block(plan: Plan, where: Where, results: Mapping[str, Sequence[Point]]) -> Block:
     seeds = range(plan.bench.first_seed, plan.bench.first_seed + plan.bench.seeds)
-    runs = {
-        arm.name: [results[f"{data}/{annotators}/{model}/{arm.name}/{seed}"] for seed in seeds]
-        for arm in plan.strategies
-    }
-    groups = sorted({g for arm in runs.values() for run in arm for point in run for g in point.groups}, key=int)
-    tables = {name: _Table(arm, groups) for name, arm in runs.items()}
+    prefix = f"{where.data.name}/{where.annotators}/{where.model}"
+    runs = {arm.name: [results[f"{prefix}/{arm.name}/{seed}"] for seed in seeds] for arm in plan.strategies}
+    points = [point for arm in runs.values() for run in arm for point in run]
+    groups = sorted({g for point in points for g in point.scores[where.truth].groups}, key=int)
+    tables = {name: _Table(arm, where.truth, groups) for name, arm in runs.items()}
     base = tables[plan.baseline]
     draws = _draws(len(seeds), len(groups), plan.bench.bootstrap)
     target = plan.bench.target_accuracy or float(base.curves("accuracy", *draws)[0, -1])
-    arms = tuple(_arm(name, table, base, draws, target) for name, table in tables.items())
-    return Block(data, annotators, model, plan.baseline, target, len(groups), arms)
+    goals = {name: (tables[name].curves("accuracy", *draws)[:, -1], tables[name].last) for name in plan.bench.match}
+    arms = tuple(_arm(name, table, base, draws, target, goals) for name, table in tables.items())
+    return Block(where.title, where.annotators, where.model, plan.baseline, target, len(groups), arms)
 
 
 def _draws(seeds: int, groups: int, n: int) -> tuple[FloatArray, FloatArray]:
@@ -134,19 +172,28 @@ def _draws(seeds: int, groups: int, n: int) -> tuple[FloatArray, FloatArray]:
     return np.vstack([np.ones(seeds), drawn[0]]), np.vstack([np.ones(groups), drawn[1]])
 
 
-def _arm(name: str, table: _Table, base: _Table, draws: tuple[FloatArray, FloatArray], target: float) -> ArmSummary:
-    names = (*MEANS, *PLAIN)
+def _arm(
+    name: str,
+    table: _Table,
+    base: _Table,
+    draws: tuple[FloatArray, FloatArray],
+    target: float,
+    goals: Mapping[str, tuple[FloatArray, float]],
+) -> ArmSummary:
+    names = (*MEANS, *SCORED, *SPENT)
     mine = {m: table.curves(m, *draws) for m in names}
     theirs = {m: base.curves(m, *draws) for m in names}
     votes, base_votes = table.votes.mean(axis=0), base.votes.mean(axis=0)
-    area, base_area = _area(votes, mine["accuracy"]), _area(base_votes, theirs["accuracy"])
+    area = _area(votes, mine["accuracy"])
     reach = np.array([_votes_to(votes, curve, target) for curve in mine["accuracy"]])
     base_reach = np.array([_votes_to(base_votes, curve, target) for curve in theirs["accuracy"]])
     against: dict[str, Interval] = {}
     if table is not base:
-        last = {m: (mine[m][:, -1] - theirs[m][:, -1]) for m in names}
+        both = min(len(votes), len(base_votes))  # an arm may stop early; what both have is compared
+        last = {m: (mine[m][:, both - 1] - theirs[m][:, both - 1]) for m in names}
         against = {m: _interval(values) for m, values in last.items() if np.isfinite(values[0])}
-        against["area"] = _interval(area - base_area)
+        ours, other = (_area(v[:both], c["accuracy"][:, :both]) for v, c in ((votes, mine), (base_votes, theirs)))
+        against["area"] = _interval(ours - other)
     return ArmSummary(
         name=name,
         seeds=len(table.votes),
@@ -156,7 +203,18 @@ def _arm(name: str, table: _Table, base: _Table, draws: tuple[FloatArray, FloatA
         votes_to_target=_interval(reach) if np.isfinite(reach[0]) else None,
         against=against,
         saved=_saved(reach, base_reach),
+        matches=_matches(votes, mine["accuracy"], goals),
     )
+
+
+def _matches(votes: FloatArray, curves: FloatArray, goals: Mapping[str, tuple[FloatArray, float]]) -> dict[str, Match]:
+    """For every goal that this arm's curve reaches."""
+    found = {}
+    for name, (accuracy, theirs) in goals.items():
+        reach = np.array([_votes_to(votes, curve, goal) for curve, goal in zip(curves, accuracy, strict=True)])
+        if np.isfinite(reach[0]):
+            found[name] = Match(float(accuracy[0]), _interval(reach), _interval(reach / theirs))
+    return found
 
 
 def _saved(reach: FloatArray, base: FloatArray) -> Interval | None:
@@ -220,6 +278,14 @@ def _arm_json(arm: ArmSummary) -> dict[str, Any]:
         "votes_to_target": None if arm.votes_to_target is None else _interval_json(arm.votes_to_target),
         "against": {m: _interval_json(i) for m, i in arm.against.items()},
         "saved": None if arm.saved is None else _interval_json(arm.saved),
+        "matches": {
+            name: {
+                "accuracy": match.accuracy,
+                "votes": _interval_json(match.votes),
+                "share": _interval_json(match.share),
+            }
+            for name, match in arm.matches.items()
+        },
     }
 
 

@@ -1,16 +1,17 @@
 """What measures a cell: preferences on pairs of held-out groups, never shown to the campaign and never paid for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from pairloop.bench.plan import DataArm
+from pairloop.bench.plan import DataArm, TruthArm
 from pairloop.errors import DataError
 from pairloop.kit.seeds import generator
 from pairloop.pool import Pool
 from pairloop.posterior import FloatArray, IntArray
 from pairloop.protocols import GoldScorer
-from pairloop.records import Choice, Split
+from pairloop.records import Choice, Pair, Split
 from pairloop.store import Store
 
 
@@ -33,47 +34,74 @@ class Truth:
         return len(self.outcome)
 
 
-def truth_of(store: Store, pool: Pool, arm: DataArm, gold: GoldScorer | None, seed: int) -> Truth:
-    """The measuring set of one cell.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The held-out side of one cell: where truths come from.
+
+    Attributes:
+        labels: of the rows, by name of the truth (`pairloop.bench.prepared`).
+    """
+
+    store: Store
+    pool: Pool
+    gold: GoldScorer | None
+    labels: Mapping[str, Mapping[str, int | None]]
+    seed: int
+
+    def pairs(self, truth: TruthArm) -> list[Pair]:
+        """The listed pairs on the held-out side that measure."""
+        rows, chosen = self.pool.row_of, self.labels.get(truth.name)
+        return [
+            pair
+            for pair, _ in self.store.pool.pairs()
+            if pair.first in rows and self.pool.holdout[rows[pair.first]] and (chosen is None or pair.id in chosen)
+        ]
+
+
+def truth_of(held: Held, data: DataArm, truth: TruthArm) -> Truth:
+    """One measuring set of a cell.
 
     Raises:
         DataError: the held-out side has nothing to measure on.
     """
-    scores = np.full(len(pool.responses), np.nan)
-    if arm.truth == "gold":
-        if gold is None:
-            raise DataError(f'data {arm.name!r}: truth = "gold" needs annotators with a gold scorer')
-        pairs, outcome = _by_gold(pool, gold, scores, arm.measured_pairs, seed)
+    pool, scores = held.pool, np.full(len(held.pool.responses), np.nan)
+    if truth.truth == "gold":
+        if held.gold is None:
+            raise DataError(f'data {data.name!r}: truth = "gold" needs annotators with a gold scorer')
+        pairs, outcome = _by_gold(pool, held.gold, scores, truth.measured_pairs, held.seed)
     else:
-        pairs, outcome = _by_votes(store, pool, arm)
-        if len(outcome) > arm.measured_pairs:
-            rows = np.sort(generator(seed, "bench", "truth").choice(len(outcome), arm.measured_pairs, replace=False))
-            pairs, outcome = pairs[rows], outcome[rows]
+        table = _by_label(held, truth) if truth.truth == "label" else _by_votes(held, truth)
+        if len(table) > truth.measured_pairs:
+            rng = generator(held.seed, "bench", "truth")
+            table = table[np.sort(rng.choice(len(table), truth.measured_pairs, replace=False))]
+        pairs, outcome = table[:, :2], table[:, 2].astype(np.int8)
     if len(outcome) == 0:
         raise DataError(
-            f"data {arm.name!r}: the held-out groups of seed {seed} hold nothing to measure on",
-            "Give the data recorded annotations or a gold scorer, or hold out more groups (bench.holdout).",
+            f"data {data.name!r}: the held-out groups of seed {held.seed} hold nothing to measure on ({truth.name})",
+            "Give the data recorded annotations, labels that the source keeps, or a gold scorer, or hold out more"
+            " groups (bench.holdout).",
         )
     return Truth(pairs, outcome, pool.group[pairs[:, 0]], scores)
 
 
-def _by_votes(store: Store, pool: Pool, arm: DataArm) -> tuple[IntArray, IntArray]:
-    """Every decisive recorded vote on a held-out pair."""
-    prompts = {prompt.id: prompt.metadata for prompt, _, _ in store.pool.prompts()}
-    held = [
-        pair
-        for pair, _ in store.pool.pairs()
-        if pool.holdout[pool.row_of[pair.first]] and (arm.only is None or bool(prompts[pair.prompt_id].get(arm.only)))
-    ]
-    recorded = store.pool.recorded([pair.id for pair in held])
+def _by_votes(held: Held, truth: TruthArm) -> IntArray:
+    """(N, 3) rows of the two responses and the outcome, for every decisive recorded vote on a held-out pair."""
+    pairs, row_of = held.pairs(truth), held.pool.row_of
+    recorded = held.store.pool.recorded([pair.id for pair in pairs])
     rows = [
-        (pool.row_of[pair.first], pool.row_of[pair.second], int(vote.choice is Choice.RIGHT))
-        for pair in held
+        (row_of[pair.first], row_of[pair.second], int(vote.choice is Choice.RIGHT))
+        for pair in pairs
         for vote in recorded[pair.id]
-        if vote.choice.is_decisive
+        if vote.choice.is_decisive and vote.kind in truth.kinds
     ]
-    table = np.array(rows, dtype=np.int32).reshape(-1, 3)
-    return table[:, :2], table[:, 2].astype(np.int8)
+    return np.array(rows, dtype=np.int32).reshape(-1, 3)
+
+
+def _by_label(held: Held, truth: TruthArm) -> IntArray:
+    """The same for the labels of the rows, one a pair."""
+    row_of, labels = held.pool.row_of, held.labels[truth.name]
+    rows = [(row_of[pair.first], row_of[pair.second], labels[pair.id]) for pair in held.pairs(truth)]
+    return np.array(rows, dtype=np.int32).reshape(-1, 3)
 
 
 def _by_gold(pool: Pool, gold: GoldScorer, scores: FloatArray, most: int, seed: int) -> tuple[IntArray, IntArray]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pairloop.cli.options import debug_option, dry_run_option, json_option
-from pairloop.errors import DataError
+from pairloop.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pairloop.bench.gate import Verdict
@@ -22,6 +22,9 @@ EXIT_REGRESSION = 5
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; instead of the plan's.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Paired seeds; instead of the plan's.")
+@click.option(
+    "--data", "paths", multiple=True, metavar="NAME=PATH", help="Data file of the plan's data NAME; repeatable."
+)
 @click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), metavar="OLD.json", help="Older result.")
 @click.option("--fail-if", "conditions", multiple=True, metavar="CONDITION", help="Such as accuracy<0.7; repeatable.")
 @json_option
@@ -32,6 +35,7 @@ def bench(
     out: Path | None,
     workers: int | None,
     seeds: int | None,
+    paths: tuple[str, ...],
     baseline: Path | None,
     conditions: tuple[str, ...],
     as_json: bool,
@@ -54,7 +58,7 @@ def bench(
     from pairloop.cli.output import emit_json, line
     from pairloop.cli.progress import Bar, watched
 
-    plan = load_plan(plan_file)
+    plan = load_plan(plan_file, dict(_named(text) for text in paths))
     changes = {key: value for key, value in (("workers", workers), ("seeds", seeds)) if value is not None}
     plan = plan.model_copy(update={"bench": plan.bench.model_copy(update=changes)})
     parsed = [parse(text) for text in conditions]
@@ -66,13 +70,20 @@ def bench(
     results = run_plan(plan, target, Bar(visible=watched() and not as_json))
     blocks = [block_json(block) for block in summarise(plan, results)]
     verdicts = judge(parsed, blocks, old)
-    paths = write_all(target, plan.bench.name, blocks, verdicts)
+    written = write_all(target, plan.bench.name, blocks, verdicts)
     if as_json:
         emit_json(document(plan.bench.name, blocks, verdicts))
     else:
         line(markdown(plan.bench.name, blocks, verdicts))
-        line("Wrote " + ", ".join(str(path) for path in paths))
+        line("Wrote " + ", ".join(str(path) for path in written))
     _end(verdicts)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise UsageError(f"--data {text!r} cannot be read", "Write NAME=PATH, with a name of the plan's [[data]].")
+    return name, Path(path)
 
 
 def _list(cells: list[tuple[str, bool]], as_json: bool) -> None:

@@ -24,6 +24,7 @@ def block(low: float, high: float, name: str = "logdet") -> dict[str, object]:
         "votes_to_target": None,
         "against": {},
         "saved": None,
+        "matches": {},
     }
     return {
         "data": "d", "annotators": "a", "model": "m", "baseline": "random", "target": 0.7, "groups": 9, "arms": [arm],
@@ -73,3 +74,15 @@ def test_junit_counts_failures_and_markdown_shows_intervals() -> None:
     text = markdown("x", blocks, verdicts)
     assert "0.630 [0.600, 0.660]" in text
     assert "- FAILED: `accuracy<0.7`" in text
+
+
+def test_markdown_shows_rounds_money_and_what_it_takes_to_match_an_arm() -> None:
+    whole = block(0.60, 0.66)
+    (arm,) = whole["arms"]  # type: ignore[misc]
+    arm["curves"]["cost"] = [interval(12.5, 12.5, 12.5)]
+    arm["matches"] = {"logdet": {"accuracy": 0.63, "votes": interval(25, 20, None), "share": interval(0.5, 0.4, None)}}
+    text = markdown("x", [whole], [], rounds=True)
+    assert "| votes to match logdet (0.630 with 50) |" in text
+    assert "| logdet | 25 [20, ∞] | 0.500 [0.400, ∞] |" in text
+    assert "| logdet | 50 | 0.630 | 0.600 | 12.50 |" in text
+    assert "<details>" not in markdown("x", [whole], [])

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pairloop.bench.cell import campaign_toml, run_cell
+from pairloop.bench.cell import run_cell
 from pairloop.bench.plan import cells, load_plan
 from pairloop.bench.results import load
 from pairloop.bench.runner import run_plan
 from pairloop.cli.app import cli
 from pairloop.config.load import parse_config
+from pairloop.config.template import template
 from pairloop.errors import CorruptionDetected, DataError
 from pairloop.kit.progress import Silent
 
@@ -52,20 +53,21 @@ def plan_file(tmp_path: Path) -> Path:
 
 def test_a_cell_is_the_products_own_campaign(plan_file: Path) -> None:
     cell = list(cells(load_plan(plan_file)))[1]
-    config = parse_config(campaign_toml(cell), "cell")
+    config = parse_config(template(cell.config), "cell")
     assert config.selection.strategy == "logdet"
-    assert (config.round.size, config.round.max_rounds, config.budget.labels) == (20, 2, 40)
+    assert (config.round.size, cell.rounds, config.budget.labels) == (20, (20, 40), 40)
     assert (config.holdout.share, config.backend.prelabels) == (0.0, "off")
 
 
 def test_votes_are_bounded_and_points_measure_the_same_held_out_groups(plan_file: Path, tmp_path: Path) -> None:
     points = run_cell(next(cells(load_plan(plan_file))), tmp_path / "cache")
     assert [point.votes for point in points] == [20, 40]
-    assert points[0].groups.keys() == points[1].groups.keys()
-    assert {g: c["n"] for g, c in points[0].groups.items()} == {g: c["n"] for g, c in points[1].groups.items()}
-    assert all(0 <= c["hits"] <= c["n"] for point in points for c in point.groups.values())
-    assert points[1].spearman is not None
-    assert points[1].best_of_n is not None
+    first, second = (point.scores["gold"] for point in points)
+    assert first.groups.keys() == second.groups.keys()
+    assert {g: c["n"] for g, c in first.groups.items()} == {g: c["n"] for g, c in second.groups.items()}
+    assert all(0 <= c["hits"] <= c["n"] for scores in (first, second) for c in scores.groups.values())
+    assert second.spearman is not None
+    assert second.best_of_n is not None
 
 
 def test_a_second_run_reads_what_is_finished_and_workers_change_nothing(plan_file: Path, tmp_path: Path) -> None:
@@ -80,9 +82,10 @@ def test_a_second_run_reads_what_is_finished_and_workers_change_nothing(plan_fil
         plan.model_copy(update={"bench": plan.bench.model_copy(update={"workers": 2})}), tmp_path / "two", Silent()
     )
     for other in (again, two):
-        assert {k: [p.groups for p in v] for k, v in other.items()} == {
-            k: [p.groups for p in v] for k, v in one.items()
+        assert {k: [p.scores for p in v] for k, v in other.items()} == {
+            k: [p.scores for p in v] for k, v in one.items()
         }
+    assert not (tmp_path / "one/prepared").exists()
 
 
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:
@@ -113,3 +116,68 @@ def test_the_command_writes_four_files_and_fails_by_interval(plan_file: Path) ->
         cli, ["bench", str(plan_file), "--seeds", "1", "--baseline", str(out / "tiny.json"), "--fail-if", "area.drop>0"]
     )
     assert compared.exit_code == 0, compared.output
+
+
+ROWS = [
+    {"prompt": f"Question {i} about {word}?", "response_a": f"{word} good {i}", "response_b": f"bad {i} {word} no",
+     "best": side, "sure": i % 3 > 0, "annotations": [{"annotator": f"p{j}", "preference": "a"} for j in range(3)]
+     + [{"annotator": "judge", "type": "model", "preference": "b"}]}
+    for i, (word, side) in enumerate([("rivers", "a"), ("bread", "b"), ("chess", "a"), ("trains", "tie")] * 10)
+]  # fmt: skip
+
+LABELS = """
+[bench]
+name = "labels"
+seeds = 1
+schedule = [12, 30]
+holdout = 0.4
+bootstrap = 100
+cost_per_vote = 0.25
+[[data]]
+name = "rows"
+near_duplicate_threshold = 1.0
+options = { keep = ["best", "sure"] }
+truths = [{ name = "clean", truth = "label", label = "best", only = "sure" }, { name = "votes" }]
+[[annotators]]
+name = "replay"
+kind = "replay"
+[[strategies]]
+name = "three"
+strategy = "random"
+random_share = 1.0
+config = { round = { replicas = 3 }, reward = { model = "classifier" } }
+"""
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    file = tmp_path / "labels.toml"
+    file.write_text(LABELS)
+    return file
+
+
+def test_labels_and_votes_measure_the_same_run(labels: Path) -> None:
+    (cell,) = cells(load_plan(labels, {"rows": labels.parent / "rows.jsonl"}))
+    points = run_cell(cell, labels.parent / "cache")
+    assert [point.votes for point in points] == [12, 30]
+    assert points[-1].cost == pytest.approx(30 * 0.25)
+    clean, votes = (
+        {name: sum(c[name] for c in points[-1].scores[truth].groups.values()) for name in ("n", "hits")}
+        for truth in ("clean", "votes")
+    )
+    held = votes["n"] / 3  # every pair has three votes
+    assert 10 <= held <= 20
+    assert 0 < clean["n"] < 0.75 * held  # neither the unsure ones nor those labelled a tie
+    # all votes are for "a", so a model that follows them is right about the votes, and about half of the labels
+    assert votes["hits"] / votes["n"] > 0.9
+    assert clean["hits"] / clean["n"] < 0.9
+
+
+def test_data_from_the_command_line_and_what_it_lacks(labels: Path) -> None:
+    runner = CliRunner()
+    data = f"rows={labels.parent / 'rows.jsonl'}"
+    listed = runner.invoke(cli, ["bench", str(labels), "--data", data, "--dry-run"])
+    assert "to run" in listed.output, listed.output
+    wrong = runner.invoke(cli, ["bench", str(labels), "--data", "rows"])
+    assert wrong.exit_code == 2, wrong.output

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pairloop.bench.cell import Point
+from pairloop.bench.cell import Point, Scores
 from pairloop.bench.plan import Plan
 from pairloop.bench.summary import block_json, summarise
 
@@ -25,7 +25,7 @@ def point(votes: int, hits: dict[str, tuple[int, int]], seconds: float = 1.0) ->
         g: {"n": n, "hits": right, "log_loss": 0.5 * n, "log_loss_raw": 0.6 * n, "brier": 0.2 * n}
         for g, (right, n) in hits.items()
     }
-    return Point(votes, 0.0, seconds, groups, 0.1, None, None, {})
+    return Point(votes, 0.0, seconds, {"votes": Scores(groups, 0.1)}, {})
 
 
 def results(curves: dict[str, list[list[float]]], groups: int = 5, n: int = 100) -> dict[str, list[Point]]:
@@ -63,6 +63,56 @@ def test_an_arm_that_never_gets_there_says_so() -> None:
     new = summarise(plan(1), found)[0].arms[1]
     assert new.votes_to_target is None
     assert new.saved is None
+
+
+def test_matching_another_arm_counts_votes_to_its_final_accuracy() -> None:
+    found = results({"base": [[0.6, 0.7], [0.6, 0.7]], "new": [[0.6, 0.8], [0.6, 0.8]]})
+    base, new = summarise(plan(2, match=["base"]), found)[0].arms
+    match = new.matches["base"]
+    assert match.accuracy == pytest.approx(0.7)
+    assert (match.votes.value, match.share.value) == (pytest.approx(75), pytest.approx(0.75))
+    assert base.matches["base"].share.value == pytest.approx(1.0)
+
+
+def test_what_is_to_be_matched_is_drawn_with_the_rest() -> None:
+    """Where both arms rise and fall with the same groups, the votes to match are sure although both levels are not."""
+    rng = np.random.default_rng(1)
+    level = rng.uniform(0.5, 0.7, 6)
+
+    def run(rise: float) -> list[Point]:
+        return [
+            point(50 * t, {str(g): (round(1000 * (level[g] + rise * t)), 1000) for g in range(6)}) for t in (1, 2, 4)
+        ]
+
+    found = {f"d/a/tfidf/{arm}/0": run(rise) for arm, rise in (("base", 0.01), ("new", 0.04))}
+    base, new = summarise(plan(1, match=["base"]), found)[0].arms
+    low, high = base.curves["accuracy"][-1].low, base.curves["accuracy"][-1].high
+    assert low is not None
+    assert high is not None
+    assert high - low > 0.05
+    assert new.matches["base"].share.low == pytest.approx(new.matches["base"].share.high, abs=0.02)
+
+
+def test_an_arm_that_is_never_as_good_matches_nothing_and_one_that_stops_early_is_compared_where_both_are() -> None:
+    found = results({"base": [[0.6, 0.7, 0.9]], "new": [[0.65, 0.72]]})
+    new = summarise(plan(1, match=["base"]), found)[0].arms[1]
+    assert new.matches == {}
+    assert new.against["accuracy"].value == pytest.approx(0.02)
+    assert new.against["area"].value == pytest.approx(0.035)
+
+
+def test_every_way_to_measure_has_its_own_block() -> None:
+    both = plan(1).model_dump()
+    both["data"][0]["truths"] = [{"name": "clean"}, {"name": "votes"}]
+    scores = {"clean": Scores({"0": _columns(9)}, 0.1), "votes": Scores({"0": _columns(6)}, 0.1)}
+    found = {f"d/a/tfidf/{arm}/0": [Point(50, 0.0, 1.0, scores, {})] for arm in ("base", "new")}
+    blocks = summarise(Plan.model_validate(both), found)
+    assert [block.data for block in blocks] == ["d:clean", "d:votes"]
+    assert [block.arms[0].curves["accuracy"][0].value for block in blocks] == [0.9, 0.6]
+
+
+def _columns(hits: int) -> dict[str, float]:
+    return {"n": 10, "hits": hits, "log_loss": 5.0, "log_loss_raw": 5.0, "brier": 2.0}
 
 
 def test_a_difference_that_is_the_same_in_every_seed_and_group_has_no_width() -> None:
