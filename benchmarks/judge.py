@@ -1,9 +1,10 @@
 """What a judge is worth beside people, and what a bad one costs.
 
 Simulated: a linear reward over 20 features (the first stands for length), 40 groups of prompts, 8 people of uneven
-care. A judge answers 600 pairs in both orders, the people's among them. Each row is a kind of judge; accuracy is
-against the true margins of 4,000 new pairs, for people alone, with every vote of the judge at full weight, and with
-the weight that `pairloop.judging.trust` gives. Differences to people alone are paired by seed, with 95 % t-intervals.
+care. A judge answers 600 pairs in both orders, the people's among them.
+Each row is a kind of judge; accuracy is against the true margins of 4,000 new pairs, for people alone, with every vote
+of the judge at full weight, and with the weight that `pairloop.judging.trust` gives. A judge has one vote a pair, a tie
+where the orders differ. Differences to people alone are paired by seed, with 95 % t-intervals.
 
     python benchmarks/judge.py                       # the table of docs/judge.md
     python benchmarks/judge.py --orders              # one vote or two for the two orders
@@ -11,7 +12,7 @@ the weight that `pairloop.judging.trust` gives. Differences to people alone are 
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import Pool
 
 import numpy as np
@@ -65,7 +66,7 @@ class Linear:
 
     def fit(self, data: TrainingData, *, seed: int) -> FitReport:
         votes = Votes(self._features[data.left] - self._features[data.right], data.outcome, data.weight)
-        seen, annotator = np.unique(data.annotator, return_inverse=True)
+        _, annotator = np.unique(data.annotator, return_inverse=True)
         pooled = fit_head(votes, np.full(FEATURES, 2 * FEATURES / SCALE**2), 0.1)
         panel = Panel(annotator, None, FLIPS)
         self.joint = fit_joint(votes, panel, pooled) if panel.tells_annotators_apart else None
@@ -147,8 +148,6 @@ def split(made: World, shown: np.ndarray) -> TrainingData:
 
 
 def with_outcome(data: TrainingData, outcome: int) -> TrainingData:
-    from dataclasses import replace
-
     return replace(data, outcome=np.full(len(data), outcome), weight=data.weight / 2)
 
 
@@ -173,7 +172,7 @@ def row(task: tuple[Kind, int, int, float]) -> dict[str, float]:
     with numeric_threads():
         made = world(seed, votes)
         new = made.rng.normal(size=(NEW_PAIRS, FEATURES)) - made.rng.normal(size=(NEW_PAIRS, FEATURES))
-        judge = split(made, answers(kind, made))
+        judge = one_vote("tie")(made, answers(kind, made))
         trust = trusted(lambda: Linear(made.features), made.people, judge, max_weight=max_weight, seed=seed)
         out = {"weight": trust.power}
         for name, power in (("alone", 0.0), ("all", 1.0), ("trusted", trust.power)):
@@ -216,7 +215,10 @@ def main() -> None:
     parser.add_argument("--max-weight", type=float, default=10.0)
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
-    ties = (Kind("10 % flips, ties", flips=0.1, ties=0.7), Kind("prefers the left side, ties", flips=0.1, position=1.5, ties=0.7))
+    ties = (
+        Kind("10 % flips, ties", flips=0.1, ties=0.7),
+        Kind("10 % flips, ties, prefers the left side", flips=0.1, position=1.5, ties=0.7),
+    )
     kinds = KINDS[:3] + ties if args.orders else KINDS
     with Pool(args.jobs) as pool:
         for votes in args.votes:
@@ -225,7 +227,8 @@ def main() -> None:
                 rows = pool.map(order_row if args.orders else row, tasks)
                 column = {name: np.array([found[name] for found in rows]) for name in rows[0]}
                 base = column["split"] if args.orders else column["alone"]
-                cells = [f"{name} {interval(column[name] - base)}" for name in column if name not in ("weight", "alone", "split")]
+                named = [name for name in column if name not in ("weight", "alone", "split")]
+                cells = [f"{name} {interval(column[name] - base)}" for name in named]
                 if not args.orders:
                     cells.append(f"weight {column['weight'].mean():.2f}")
                 print(f"| {votes} | {kind.name} | {base.mean():.3f} | " + " | ".join(cells) + " |", flush=True)

@@ -39,6 +39,12 @@ SCENARIOS: dict[str, str] = {
         policy={"tuner": None},
         judge={"kind": "toy", "extra": 3, "budget": 0.63, "options": {"asked": "asked.txt"}},
     ),
+    # A judge and nobody else; some questions get no answer.
+    "alone": toy_config(
+        backend={"kind": "judge", "options": {}},
+        policy={"tuner": None},
+        judge={"kind": "toy", "options": {"asked": "asked.txt"}},
+    ),
     # The parts that are shipped: simulated annotators, TF-IDF reward model, log-det selection.
     "real": toy_config(
         backend={

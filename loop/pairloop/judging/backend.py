@@ -13,7 +13,7 @@ from pairloop.kit.atomic import write_atomic
 from pairloop.kit.canonical import canonical_json
 from pairloop.kit.ids import content_from_json, content_json
 from pairloop.protocols import Backend, BackendContext, BackendSpec, Capabilities, JudgeQuestion, JudgeSpent, Published
-from pairloop.records import Annotation, AnnotatorKind, Page, Task
+from pairloop.records import Annotation, AnnotatorKind, Choice, Page, Task
 
 _PAGE = 20  # pairs answered before they are committed
 
@@ -40,7 +40,7 @@ class JudgeBackend:
     def publish(self, tasks: Sequence[Task]) -> Published:
         """Write down the questions that are not there yet."""
         known = self.lookup([task.key for task in tasks])
-        number = len(self._keys())
+        number = max((self._read(key)["number"] for key in self._keys()), default=0)
         for task in tasks:
             if task.key not in known:
                 number += 1
@@ -63,12 +63,11 @@ class JudgeBackend:
         waiting = [(key, entry) for key, entry in entries if entry["answer"] is None][:_PAGE]
         problem = self._answer(waiting, [entry["answer"] for _, entry in entries if entry["answer"] is not None])
         given = [self._annotation(key, entry) for key, entry in entries if entry["answer"] is not None]
-        fresh = [a for a in given if a is not None][0 if cursor is None else int(cursor) :]
+        fresh = given[0 if cursor is None else int(cursor) :]
         if problem is not None and not fresh:
             raise BackendUnavailable(f"the judge cannot be asked: {problem}", "Run the same command again later.")
-        end = sum(a is not None for a in given)
         unanswered = any(entry["answer"] is None for _, entry in entries)
-        return Page(fresh, str(end), more=bool(fresh) and unanswered and problem is None)
+        return Page(fresh, str(len(given)), more=bool(fresh) and unanswered and problem is None)
 
     def _answer(self, waiting: Sequence[tuple[str, Entry]], before: Sequence[Entry]) -> str | None:
         """Ask about these; the files are written in order. Returns why it stopped early, or None."""
@@ -93,9 +92,7 @@ class JudgeBackend:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _annotation(self, key: str, entry: Entry) -> Annotation | None:
-        from pairloop.records import Choice
-
+    def _annotation(self, key: str, entry: Entry) -> Annotation:
         said = entry["answer"]
         return Annotation(
             key=key, backend=self.name, remote_id=f"judge-{key}", revision="1", annotator=self._panel.annotator,

@@ -52,15 +52,19 @@ class Judge(Protocol):
     """A language model that compares two responses.
 
     Attributes:
-        identity: a digest of everything that decides an answer (model, prompt template, sampling parameters …) and of
-            nothing else: answers are stored under it, and another identity is another annotator. No secret goes in.
         batch_size: questions that one call of ``ask`` is given at most.
         concurrency: calls of ``ask`` that may run at the same time, in threads.
     """
 
-    identity: str
     batch_size: int
     concurrency: int
+
+    @property
+    def identity(self) -> str:
+        """A digest of everything that decides an answer (model, prompt template, sampling …) and of nothing else.
+
+        Answers are stored under it, and another identity is another annotator. No secret goes in.
+        """
 
     def price(self, question: JudgeQuestion) -> float:
         """The most that this question can cost, retries left out: what fails costs nothing."""
