@@ -10,13 +10,14 @@ batch (Nemhauser, Wolsey & Fisher 1978), and within ½ under the cap. For prefer
 
 A heap of single pairs would spend its time in the interpreter, so the search goes by short lists: the few thousand
 pairs of highest bound, copied side by side and kept exact, serve picks until their best falls below the bound of the
-rest; then bounds are renewed from the top down and the next list is drawn.
+rest; then bounds are renewed from the top down and the next list is drawn. Most bounds are lowered in the precision of
+the storage first (`screening`), which few pairs survive; only survivors are evaluated in float64.
 
 What is the same as a full pass for every pick: every pick, in order. Gains of the short list are evaluated in float64
 from differences of the stored coordinates, taken in their own precision; pairs whose gains differ by less than 1e-9 of
 the best count as tied and go by their key, so float64 rounding (about 1e-13) could matter only for a gain within that
 of the edge of a tie. The first bounds come from one pass in the precision of the storage, widened by a bound on its
-rounding; renewed bounds are float64.
+rounding; so are the screened bounds; renewed ones are float64.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ import numpy as np
 
 from pairloop.acquisition.geometry import Float64Array, chunks, differences
 from pairloop.acquisition.keys import pair_keys
+from pairloop.acquisition.screening import Screen
 from pairloop.posterior import FloatArray, IntArray
 
 TIED = 1e-9
@@ -32,6 +34,8 @@ _CLOSED = -np.inf
 _LIST = 2048  # pairs of a short list: its coordinates should stay in the cache
 _LONGEST = 16 * _LIST  # beyond this many near-ties, pick one by one instead of copying them
 _SAMPLE = 1 << 15
+_BULK = 0.25  # share of the pool from which on all of it is screened
+_FEW = 512  # pairs that are sooner renewed than screened
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class Search:
         variance: (N,) q when the gain was computed, or its first bound.
         seen: (N,) directions that the gain takes into account; −1: it is a first bound.
         directions: (known, D) the vectors v of pending pairs and picks.
-        renewals: how many gains were computed, for benchmarks.
+        bound: (N,) screened upper bounds of the variances; ``screened``: (N,) directions that they take into account.
+        renewals, screenings: how many gains were computed and bounds lowered, for benchmarks.
     """
 
     def __init__(self, design: Design, n: int) -> None:
@@ -82,6 +87,8 @@ class Search:
         self.variance = np.array(design.variance, dtype=np.float64)
         self.gain = np.log1p(design.information * self.variance) / design.cost
         self.seen = np.full(size, -1, dtype=np.int32)
+        self.bound = self.variance.copy()
+        self.screened = np.zeros(size, dtype=np.int32)
         self.known = len(design.used)
         self.directions = np.empty((self.known + self.n, design.coordinates.shape[1]))
         self.directions[: self.known] = design.used
@@ -90,7 +97,11 @@ class Search:
         self.per_prompt: dict[int, int] = {}
         # Levels are read off a fixed sample of the pairs; the step is odd so that it visits all places in a prompt.
         self.sample = slice(None, None, max(1, size // _SAMPLE) | 1)
-        self.renewals = 0
+        self.screen = Screen(design.coordinates, design.pairs, self.sample)
+        self.levels = [_CLOSED, _CLOSED]
+        self.renewals = self.screenings = 0
+        self.by_prompt = np.argsort(design.prompt, kind="stable")
+        self.prompts = design.prompt[self.by_prompt]
 
     def run(self) -> None:
         """Pick until there are ``n``, or nothing is open."""
@@ -103,14 +114,54 @@ class Search:
 
     def _short_list(self) -> tuple[IntArray, float]:
         """Open pairs whose up-to-date gain is at least a level that bounds all others."""
-        width = _LIST
+        wide, width = _LIST, _LIST
+        self._screen_ahead()
         while True:
             level = self._level(_LIST)
             rows = np.flatnonzero(self.gain >= level)
             if not np.any(self.seen[rows] != self.known):
+                self.levels = [self.levels[1], level]
                 return rows, level
-            self._renew(np.flatnonzero((self.gain >= self._level(width)) & (self.seen != self.known)))
-            width *= 2
+            behind = self._stale(wide)
+            behind = behind[self.screened[behind] != self.known]
+            if len(behind) > _FEW:
+                self._screen(behind)
+                wide *= 4
+            else:
+                self._renew(self._stale(width))
+                width += width // 2
+
+    def _stale(self, width: int) -> IntArray:
+        """Those of the ``width`` pairs of highest bound whose gains are not up to date."""
+        return np.flatnonzero((self.gain >= self._level(width)) & (self.seen != self.known))
+
+    def _screen_ahead(self) -> None:
+        """Screen at once what the next list, if the level falls as it fell before it, will ask for bit by bit."""
+        before, last = self.levels
+        if last > 0.0:
+            expected = last * (max(last / before, 0.8) if before > 0.0 else 0.5)
+            rows = np.flatnonzero((self.gain >= expected) & (self.seen != self.known))
+            if len(rows) > _FEW:
+                self._screen(rows)
+
+    def _screen(self, rows: IntArray) -> None:
+        """Lower the bounds of ``rows``: by the directions since the last time, or by all where that is less work."""
+        if len(rows) > _BULK * len(self.gain):  # the whole pool as it lies costs about as much
+            rows = np.flatnonzero(self.gain > _CLOSED)
+        basis = self.screen.basis(self.directions[: self.known])
+        since = self.known - self.screened[rows]
+        since[since > len(basis)] = self.known
+        for count in np.unique(since):
+            some = rows[since == count]
+            anew = count == self.known
+            factor = basis if anew else self.screen.rounded(self.directions[self.known - count : self.known])
+            before = self.design.variance[some] if anew else self.bound[some]
+            # Not a number: coordinates too large to multiply; the old bound stays.
+            self.bound[some] = np.fmin(self.bound[some], before - self.screen.reduction(some, factor))
+        bound = np.log1p(self.design.information[rows] * np.maximum(self.bound[rows], 0.0)) / self.design.cost[rows]
+        self.gain[rows] = np.minimum(self.gain[rows], bound)
+        self.screened[rows] = self.known
+        self.screenings += len(rows)
 
     def _level(self, count: int) -> float:
         """A gain that about ``count`` open pairs reach."""
@@ -215,7 +266,8 @@ class Search:
         prompt = int(self.design.prompt[winner])
         self.per_prompt[prompt] = self.per_prompt.get(prompt, 0) + 1
         if self._is_full(prompt):
-            self.gain[self.design.prompt == prompt] = _CLOSED
+            first, last = np.searchsorted(self.prompts, [prompt, prompt + 1])
+            self.gain[self.by_prompt[first:last]] = _CLOSED
 
     def _is_full(self, prompt: int) -> bool:
         return 0 < self.design.cap <= self.per_prompt.get(prompt, 0)
