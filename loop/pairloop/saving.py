@@ -25,7 +25,7 @@ from pairloop.votes import MeasuredVotes
 
 FRACTIONS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2, 2.0)
 FEWEST = 20  # votes of each arm below which there is nothing to compare
-MOST = 1000  # votes of the random shadow: bounds the time of long campaigns
+MOST = 500  # votes of the random shadow: bounds the time of long campaigns
 _SMALLEST = 10  # votes of the smallest shadow
 _DIGITS = 6  # of a stored number
 Record = dict[str, Any]

@@ -96,7 +96,7 @@ class SelectionConfig(Options):
     random_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.15
     """Share of each batch drawn at random from the training side: control arm and calibration set."""
     compare_arms: bool = True
-    """After each training, fit small models on active and on random votes and compare them (two to ten fits more)."""
+    """After each training, fit small models on active and on random votes and compare them. Off, nothing falls back."""
     on_no_gain: Literal["fall_back", "tell"] = "fall_back"
     """When the comparison shows that the strategy does not pay: draw at random from then on, or only say so. It does not
     pay when it is proven worse than random (at once), or when a worthwhile saving is excluded for ``patience`` rounds."""

@@ -44,10 +44,9 @@ def test_it_hardly_ever_misses_at_any_time(mean):
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
 @pytest.mark.parametrize("mean", SCENES.values(), ids=SCENES)
-def test_it_hardly_ever_misses_in_many_runs(mean, noise, record_property):
+def test_it_hardly_ever_misses_in_many_runs(mean, noise):
     runs = 1000
     missed = sum(ever_missed(mean, noise, seed) for seed in range(runs))
-    record_property("ever missed", missed / runs)
     assert missed <= most_misses(runs)
 
 

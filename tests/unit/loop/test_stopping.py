@@ -143,15 +143,14 @@ def test_too_little_gives_no_curve():
 @pytest.mark.slow
 @pytest.mark.parametrize(("slope", "exponent"), [(1.0, 0.5), (3.0, 0.75), (0.0, 0.5)])
 @pytest.mark.parametrize("groups", [10, 40])
-def test_the_bootstrap_covers_the_true_gain(slope, exponent, groups, record_property):
+def test_the_bootstrap_covers_the_true_gain(slope, exponent, groups):
     runs, covered = 200, 0
     truth = slope * (600**-exponent - 1200**-exponent)
     for seed in range(runs):
         found = stopping.learning_curve(predicted(seed, slope=slope, exponent=exponent, groups=groups), 600, seed=0)
         assert found is not None
         covered += found["double"]["low"] - 1e-9 <= truth <= found["double"]["high"] + 1e-9
-    record_property("coverage", covered / runs)
-    assert covered >= binom.ppf(0.001, runs, 0.90)
+    assert covered >= binom.ppf(0.001, runs, 0.90), covered
 
 
 # -------------------------------------------------------------------------------------------- the ceiling

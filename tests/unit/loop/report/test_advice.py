@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pairloop.anchoring import Anchoring
 from pairloop.metrics import Estimate
 from pairloop.records import Choice
 from pairloop.report.advice import advice
@@ -11,6 +12,7 @@ from pairloop.report.agreement import Agreement
 from pairloop.report.learning import ArmPoint, Calibration, Point
 from pairloop.report.policy import Duel, Tuning
 from pairloop.report.rounds import Arrivals, Spent
+from pairloop.report.selection import Contest
 from pairloop.report.verdict import verdict
 
 GOOD = Estimate(0.8, 0.77, 0.83, 900, 60)
@@ -47,6 +49,12 @@ def _point(**changes):
     return {"points": (replace(POINT, **changes),)}
 
 
+def _contest(**state):
+    difference = {"value": 0.1, "low": 0.01, "high": 0.2, "n": 90}
+    told = {"mode": "active", "since": 0, "verdict": "open", "reason": None, "difference": difference, **state}
+    return Contest(told, (1,), (0.1,), (0.01,), (0.2,), ())
+
+
 CASES = {
     "was rejected": lambda f: {"points": (POINT, replace(POINT, rejected="all ties"))},
     "only 4 groups": lambda f: {"supply": replace(f.supply, holdout_groups=4)},
@@ -59,6 +67,12 @@ CASES = {
     },
     "reward model notes": lambda f: _point(notes=("not calibrated",)),
     "worse than random": lambda f: {"arms_verdict": "costs"},
+    "Random choice has taken over since round 4": lambda f: {"contest": _contest(mode="random", since=4, reason="why")},
+    "does worse than random choice here": lambda f: {"contest": _contest(verdict="worse")},
+    "More votes?": lambda f: {"outlook": {"advice": {"level": "consider_stopping", "sentence": "Consider stopping."}}},
+    "The shown guesses sway annotators": lambda f: {
+        "anchoring": Anchoring(GOOD, GOOD, Estimate(0.1, 0.02, 0.18, 300, 20))
+    },
     "cannot be told whether active": lambda f: {"arms_verdict": "open", "arms": (ARM,) * 3},
     "Annotators agree little": lambda f: {"agreement": replace(f.agreement, alpha=Estimate(0.3, 0.2, 0.4, 90, 40))},
     "Agreement between annotators is not": lambda f: {"agreement": Agreement(3, 2, None, None, None, None)},
@@ -99,3 +113,14 @@ def test_each_piece_of_advice_is_given_when_it_applies(calm, title):
 def test_the_most_urgent_advice_comes_first(calm):
     changed = replace(calm, **CASES["were revised"](calm), **_point(flip_rate=0.2), arms_verdict="costs")
     assert [item.level for item in advice(changed)] == ["act", "look", "note"]
+
+
+def test_guesses_that_may_not_sway_are_not_blamed(calm):
+    unclear = Anchoring(GOOD, GOOD, Estimate(0.1, -0.02, 0.22, 300, 20))
+    assert advice(replace(calm, anchoring=unclear)) == ()
+
+
+def test_the_sequence_has_the_last_word_on_selection(calm):
+    fallen = replace(calm, contest=_contest(mode="random", since=4, reason="why"))
+    assert "random choice has taken over" in verdict(fallen)
+    assert "does worse" in verdict(replace(calm, contest=_contest(verdict="worse")))
