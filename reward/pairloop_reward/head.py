@@ -56,6 +56,12 @@ class HeadFit:
         return float(self.parameters[-2])
 
     @property
+    def position_deviation(self) -> float:
+        """Posterior standard deviation of the position bias, the last parameter but one: ‖L⁻¹ e‖ of its unit vector."""
+        own, cross, last = self.factor[-2, -2], self.factor[-1, -2], self.factor[-1, -1]
+        return float(np.hypot(1.0 / own, cross / (own * last)))
+
+    @property
     def tie(self) -> float:
         """Davidson's ν."""
         return float(np.exp(self.parameters[-1]))

@@ -207,7 +207,7 @@ def _head(fit: HeadFit, temperature: float) -> Head:
 def _numbers(votes: Votes, chosen: Chosen, fit: HeadFit, calibration: Calibration, head: Head) -> dict[str, float]:
     """What a fit reports; finite by construction."""
     ties = int((votes.outcome == TIE).sum())
-    spread = 1.96 * _position_deviation(fit)
+    spread = 1.96 * fit.position_deviation
     numbers = {
         "decisive_votes": float(len(votes) - ties),
         "tied_votes": float(ties),
@@ -230,12 +230,6 @@ def _numbers(votes: Votes, chosen: Chosen, fit: HeadFit, calibration: Calibratio
         numbers["calibration_log_loss_before"] = calibration.log_loss_before
         numbers["calibration_log_loss"] = calibration.log_loss_after
     return numbers
-
-
-def _position_deviation(fit: HeadFit) -> float:
-    """Posterior standard deviation of the position bias, the last parameter but one: ‖L⁻¹ e‖ of its unit vector."""
-    own, cross, last = fit.factor[-2, -2], fit.factor[-1, -2], fit.factor[-1, -1]
-    return float(np.hypot(1.0 / own, cross / (own * last)))
 
 
 def _effective_parameters(fit: HeadFit, head: Head) -> float:

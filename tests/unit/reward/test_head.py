@@ -80,6 +80,16 @@ def test_simulated_parameters_are_recovered(simulate, truth):
     assert fit.tie == pytest.approx(truth.tie, abs=0.03)
 
 
+def test_the_interval_of_the_position_bias_covers(simulate, truth):
+    fit = fit_head(simulate(truth, 300, 1), np.full(3, 0.5), truth.flip_rate)
+    assert fit.position_deviation == pytest.approx(np.sqrt(np.linalg.inv(fit.precision)[-2, -2]))
+    covered = 0
+    for seed in range(200):
+        fit = fit_head(simulate(truth, 300, 1000 + seed), np.full(3, 0.5), truth.flip_rate)
+        covered += abs(fit.position_bias - truth.bias) <= 1.96 * fit.position_deviation
+    assert 0.90 <= covered / 200 <= 0.99, covered / 200
+
+
 def test_a_wrong_flip_rate_shrinks_the_reward(simulate, truth):
     fit = fit_head(simulate(truth, 40_000, 5), np.full(3, 1e-3), 0.0)
     assert np.abs(fit.weights[:2]).max() < 1.2
