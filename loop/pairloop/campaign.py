@@ -50,7 +50,8 @@ STEPS: Mapping[RoundState, Callable[[StepContext, Round], Outcome]] = MappingPro
 class Campaign:
     """One labelling effort in one folder, opened for writing.
 
-    Use as a context manager, or call `close`.
+    Use as a context manager, or call `close`. ``base`` is the folder against which the backend resolves relative paths;
+    by default the campaign's.
 
     Raises (on opening):
         ConfigError: ``campaign.toml`` is wrong, or changes what must not change.
@@ -65,6 +66,7 @@ class Campaign:
         registry: Registry | None = None,
         progress: Progress | None = None,
         config_text: str | None = None,
+        base: Path | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.config_file = self.folder / CONFIG_NAME
@@ -75,7 +77,7 @@ class Campaign:
         self.store = Store.open(self.folder)
         try:
             self.id = campaign_id(self.store, self.config)
-            self.parts = Parts(self.config, self.config_file, self.folder, self.id, self.registry)
+            self.parts = Parts(self.config, self.config_file, self.folder, self.id, self.registry, base)
             self.parts.check()
             self.registry.load_observers(self.config.campaign.plugins)
             self.store.on_event = self._notify

@@ -28,8 +28,17 @@ class Parts:
     Only what the config names is imported, and only when it is used.
     """
 
-    def __init__(self, config: Config, config_file: Path, folder: Path, campaign_id: str, registry: Registry) -> None:
+    def __init__(
+        self,
+        config: Config,
+        config_file: Path,
+        folder: Path,
+        campaign_id: str,
+        registry: Registry,
+        base: Path | None = None,
+    ) -> None:
         self._config = config
+        self._base = config_file.parent if base is None else base
         self._file = config_file
         self._folder = folder
         self._id = campaign_id
@@ -65,7 +74,7 @@ class Parts:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         context = BackendContext(
             folder, self._id, self._config.campaign.seed, self.gold, self._config.budget.cost_per_vote,
-            self.judge if settings.kind == "judge" else None,
+            self.judge if settings.kind == "judge" else None, self._base,
         )  # fmt: skip
         return spec.factory(options, context)
 

@@ -340,15 +340,25 @@ class RejectedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedFile:
+    """A file of answers that a backend does not take: every problem is a sentence that begins with its place."""
+
+    name: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One non-blocking page of a backend: what it reported, and where to go on.
 
-    ``more`` is True when the next page can be asked for at once.
+    ``more`` is True when the next page can be asked for at once. ``refused``: all files that stand refused now, for
+    backends that read files; a file that is no longer among them was mended or removed.
     """
 
     annotations: Sequence[Annotation]
     cursor: str
     more: bool = False
+    refused: tuple[RefusedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

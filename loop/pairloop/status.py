@@ -33,6 +33,7 @@ def status_facts(store: Store, config: Config) -> dict[str, Any]:
         "round": None if latest is None else _round_facts(store, latest.number, latest.state.value, latest.reason),
         "rounds_done": sum(r.state.is_terminal for r in store.rounds.all()),
         "votes": _vote_facts(votes),
+        "refused_files": store.refused_files(),
         "budget": budget_facts(spending(store, store.annotations.standing(), config.budget), config),
         "model": None if current is None else model_facts(current),
         "selection": selection_facts(store, config),

@@ -20,7 +20,7 @@ from pairloop.config import Config, load_config, resolve_path
 from pairloop.errors import ConfigError, PairloopError, StorageFull, StoreError
 from pairloop.kit.atomic import disk_errors
 from pairloop.parts import Parts
-from pairloop.protocols import Progress
+from pairloop.protocols import Checkable, Progress
 from pairloop.registry import Registry, options_of
 from pairloop.store import Store
 from pairloop.store.database import FILE_NAME
@@ -155,7 +155,8 @@ def _backend(config: Config, folder: Path, registry: Registry) -> str:
     with tempfile.TemporaryDirectory(prefix="pairloop-doctor-") as name:
         parts = Parts(config, folder / CONFIG_NAME, Path(name), "doctor", registry)
         try:
-            return f"{type(parts.backend).__name__} can be made"
+            made = f"{type(parts.backend).__name__} can be made"
+            return f"{made}; {parts.backend.check()}" if isinstance(parts.backend, Checkable) else made
         finally:
             parts.close()
 

@@ -44,3 +44,16 @@ class Teller:
         if text != self._last:
             self._say(text)
             self._last = text
+
+
+class Once:
+    """Says a sentence to people, on stderr, and not twice in a row."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, text: str) -> None:
+        """Say it."""
+        if text != self._last:
+            message(text)
+            self._last = text

@@ -20,26 +20,36 @@ def pull(folder: Path, as_json: bool, dry_run: bool) -> None:
     """Fetch votes without moving the round.
 
     For late votes, also after the campaign has finished: they are stored, and train when a model is next trained.
+    Where the backend reads files, those that it does not take are named line by line, and the exit code is 2: the
+    votes of the other files are stored all the same.
     """
-    from pairloop.cli.output import emit_json, line
+    from pairloop.cli.output import emit_json
+    from pairloop.errors import DataError
 
     if dry_run:
         from pairloop.cli.rehearsal import rehearsal
 
         with rehearsal(folder, with_backend=True) as campaign:
-            ingested = campaign.pull()
+            ingested, refused = campaign.pull(), campaign.store.refused_files()
     else:
         from pairloop.cli.opening import open_campaign
 
         with open_campaign(folder, as_json=as_json) as (campaign, _):
-            ingested = campaign.pull()
-    facts = {**_facts(ingested), "stored": not dry_run}
-    if as_json:
-        emit_json(facts)
-        return
+            ingested, refused = campaign.pull(), campaign.store.refused_files()
+    facts = {**_facts(ingested), "stored": not dry_run, "refused_files": refused}
+    emit_json(facts) if as_json else _tell(facts)
+    if refused:
+        raise click.exceptions.Exit(DataError.exit_code)
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    from pairloop.cli.output import line
+    from pairloop.cli.refused import tell_refused
+
     line(f"{facts['new']} new votes, {facts['revised']} revised, {facts['retracted']} retracted, {facts['late']} late.")
     if facts["unknown"]:
         line(f"{facts['unknown']} answer questions that this campaign never asked; they were left alone.")
+    tell_refused(facts["refused_files"])
 
 
 def _facts(ingested: "Ingested") -> dict[str, Any]:

@@ -49,7 +49,7 @@ def rehearsal(folder: Path, *, with_backend: bool = False) -> Iterator[Campaign]
             link.symlink_to(artifact.resolve())
         if with_backend and (folder / "backend").is_dir():
             copytree(folder / "backend", copy / "backend")
-        with Campaign(copy, config_text=text) as campaign:
+        with Campaign(copy, config_text=text, base=folder) as campaign:
             campaign.parts.base = folder.absolute()  # the judge's template and cache lie there
             yield campaign
 

@@ -76,14 +76,24 @@ def _drive(
 ) -> None:
     from pairloop.cli.interrupt import Interrupted
     from pairloop.cli.opening import open_campaign
-    from pairloop.cli.outcomes import Teller, outcome_facts
+    from pairloop.cli.outcomes import Once, Teller, outcome_facts
     from pairloop.cli.output import emit_json
+    from pairloop.cli.refused import RefusalTeller
+    from pairloop.protocols import TellsWhere
     from pairloop.steps.base import Waiting
 
+    tell, tell_refused, tell_where = Teller(as_json), RefusalTeller(), Once()
     with open_campaign(folder, as_json=as_json) as (campaign, stop):
+
+        def told(made: "Outcome") -> None:
+            tell(made)
+            tell_refused(campaign.store.refused_files())
+            if isinstance(made, Waiting) and isinstance(campaign.parts.backend, TellsWhere):
+                tell_where(campaign.parts.backend.where())
+
         outcome = campaign.run(
             wait=wait,
-            on_outcome=Teller(as_json),
+            on_outcome=told,
             until=lambda made: stop.signal is not None or (until is not None and until(campaign, made)),
             sleep=stop.sleep,
         )

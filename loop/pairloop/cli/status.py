@@ -44,6 +44,7 @@ def _not_started(folder: Path, config: "Config") -> Facts:
         "round": None,
         "rounds_done": 0,
         "votes": None,
+        "refused_files": [],
         "budget": None,
         "model": None,
         "selection": None,
@@ -74,6 +75,7 @@ def _lines(facts: Facts) -> list[tuple[str, str | None]]:
         ("pool", f"{pool['prompts']} prompts, {pool['responses']} responses{excluded}"),
         ("round", _round(facts)),
         ("votes", _votes(facts["votes"])),
+        ("refused", _refused(facts["refused_files"])),
         ("budget", _budget(facts["budget"])),
         ("reward model", _model(facts["model"])),
         ("judge", _judge(facts["judge"])),
@@ -100,6 +102,13 @@ def _votes(votes: Facts) -> str:
     out = f"; {votes['excluded']} of {', '.join(votes['excluded_annotators'])} excluded" if votes["excluded"] else ""
     counted = f"{votes['total']} by {votes['annotators']} annotators"
     return counted + (f" ({kinds}; arms: {arms}{out})" if kinds else "")
+
+
+def _refused(files: list[Facts]) -> str | None:
+    if not files:
+        return None
+    named = ", ".join(f"{file['file']} ({len(file['problems'])} problems)" for file in files[:5])
+    return f"{named}{', …' if len(files) > 5 else ''}: see pairloop pull"
 
 
 def _budget(budget: Facts) -> str:

@@ -4,7 +4,7 @@ Everything here is structural (``typing.Protocol``); a plugin inherits nothing. 
 tests for each protocol. Import from here; the modules below are one topic each.
 """
 
-from pairloop.protocols.backends import Backend, BackendContext, Capabilities, Published
+from pairloop.protocols.backends import Backend, BackendContext, Capabilities, Checkable, Published, TellsWhere
 from pairloop.protocols.judges import (
     BothOrders,
     Compared,
@@ -40,6 +40,7 @@ __all__ = [
     "BoolArray",
     "BothOrders",
     "Capabilities",
+    "Checkable",
     "Compared",
     "FitReport",
     "Generated",
@@ -69,6 +70,7 @@ __all__ = [
     "SourceSpec",
     "Spec",
     "StrategySpec",
+    "TellsWhere",
     "TrainingData",
     "TunerSpec",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pairloop.protocols.judges import JudgePanel
 from pairloop.protocols.sources import GoldScorer
@@ -51,6 +51,7 @@ class BackendContext:
         gold: a gold scorer where the config names one (simulated annotators need it).
         cost_per_vote: the config's price of a vote.
         judge: the config's judge, for the backend that lets it answer alone.
+        base: the folder against which relative paths in options are resolved: that of ``campaign.toml``.
     """
 
     folder: Path
@@ -59,6 +60,27 @@ class BackendContext:
     gold: GoldScorer | None = None
     cost_per_vote: float = 0.0
     judge: JudgePanel | None = None
+    base: Path | None = None
+
+
+@runtime_checkable
+class TellsWhere(Protocol):
+    """A backend whose people have to be told where the questions are; optional."""
+
+    def where(self) -> str:
+        """A sentence for ``pairloop run`` when it waits."""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A backend that ``pairloop doctor`` can examine; optional."""
+
+    def check(self) -> str:
+        """A sentence about what was found, without changing anything.
+
+        Raises:
+            PairloopError: something is wrong; message and hint say what.
+        """
 
 
 class Backend(Protocol):

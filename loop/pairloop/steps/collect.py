@@ -1,17 +1,20 @@
 """COLLECTING: pull pages until there is nothing new, then close the round when its criteria say so."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from pairloop.errors import ContractViolation
 from pairloop.gate import closing_reason
 from pairloop.kit.clock import hours_since
 from pairloop.kit.failpoints import failpoint
-from pairloop.records import Annotation, Page
+from pairloop.records import Annotation, Page, RefusedFile
 from pairloop.states import AssignmentState, RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext, Waiting
 from pairloop.steps.contract import calling, checked_page
 from pairloop.store.annotation_log import Ingested
 from pairloop.store.rounds import Round
+from pairloop.store.store import REFUSED_FILES
+
+_SHOWN = 20  # problems of a file in its event
 
 BARREN_PAGES = 10_000
 """Pages without news after which a backend that promises more counts as broken."""
@@ -48,6 +51,7 @@ def pull(ctx: StepContext, during: int | None) -> Ingested:
         with calling("backend", backend.name):
             page = checked_page(backend.poll(cursor), backend.name)
         failpoint("collect.after_poll")
+        _note_refused(ctx, page.refused, during)
         ingested = _commit_page(ctx, backend.name, page, cursor, during)
         total += ingested
         if not page.more or page.cursor == cursor:  # a page that repeats itself forever must not hang us
@@ -66,6 +70,21 @@ def _commit_page(ctx: StepContext, name: str, page: Page, cursor: str | None, du
         failpoint("ingest.before_commit")
     failpoint("collect.after_page")
     return ingested
+
+
+def _note_refused(ctx: StepContext, refused: Collection[RefusedFile], during: int | None) -> None:
+    """Store which files stand refused, with an event for each that changed."""
+    before = {file["file"]: file["problems"] for file in ctx.store.refused_files()}
+    now = {file.name: list(file.problems) for file in refused}
+    if now == before:
+        return
+    with ctx.store.transaction():
+        ctx.store.set_meta(REFUSED_FILES, [{"file": name, "problems": problems} for name, problems in now.items()])
+        for name, problems in now.items():
+            if problems != before.get(name):
+                ctx.store.events.add("file_refused", during, file=name, n=len(problems), problems=problems[:_SHOWN])
+        for name in sorted(set(before) - set(now)):
+            ctx.store.events.add("file_mended", during, file=name)
 
 
 def ingest(ctx: StepContext, annotations: Iterable[Annotation], during: int | None) -> Ingested:

@@ -159,7 +159,10 @@ def checked_page(page: Page, name: str) -> Page:
     """
     if not isinstance(page.cursor, str) or clean(page.cursor) != page.cursor:
         raise ContractViolation(f"backend {name!r} returned a cursor that is no plain text: {page.cursor!r}")
-    return Page(checked_annotations(page.annotations, f"backend {name!r}"), page.cursor, bool(page.more))
+    for file in page.refused:
+        _check_texts([file.name, *file.problems], name, "a refused file")
+    annotations = checked_annotations(page.annotations, f"backend {name!r}")
+    return Page(annotations, page.cursor, bool(page.more), tuple(page.refused))
 
 
 def checked_annotations(annotations: Sequence[Annotation], who: str) -> Sequence[Annotation]:

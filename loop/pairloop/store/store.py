@@ -21,6 +21,9 @@ from pairloop.store.pool import PoolStore
 from pairloop.store.quality import QualityStore
 from pairloop.store.rounds import RoundStore
 
+REFUSED_FILES = "refused_files"
+"""The fact under which refused files of answers are kept."""
+
 
 class Store:
     """All that a campaign remembers.
@@ -130,6 +133,10 @@ class Store:
         """A fact about the campaign, or None."""
         value = self._db.value("SELECT value FROM meta WHERE key = ?", (key,))
         return None if value is None else json.loads(value)
+
+    def refused_files(self) -> list[dict[str, Any]]:
+        """The files of answers that stand refused, as ``{"file": name, "problems": [sentence, …]}``."""
+        return list(self.get_meta(REFUSED_FILES) or [])
 
     def set_meta(self, key: str, value: Any) -> None:
         """Store a fact; inside a transaction."""
