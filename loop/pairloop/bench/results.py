@@ -1,4 +1,4 @@
-"""Results on disk: one small JSON file a cell, so that a killed benchmark goes on where it stopped."""
+"""Results on disk, in and out: one small JSON file a cell, so that a killed benchmark goes on where it stopped."""
 
 import json
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from typing import Any
 from pairloop import __version__
 from pairloop.bench.cell import Point, Scores
 from pairloop.bench.plan import Cell
-from pairloop.errors import CorruptionDetected
+from pairloop.errors import CorruptionDetected, DataError
 from pairloop.kit.atomic import write_atomic
 from pairloop.kit.versions import installed_versions
 
@@ -50,3 +50,19 @@ def load(path: Path) -> list[Point] | None:
 def _point(values: dict[str, Any]) -> Point:
     scores = {name: Scores(**each) for name, each in values["scores"].items()}
     return Point(**{**values, "scores": scores})
+
+
+def read_blocks(file: Path) -> list[dict[str, Any]]:
+    """The blocks of an older result (``NAME.json``).
+
+    Raises:
+        DataError: the file is missing or no such result.
+    """
+    try:
+        body = json.loads(file.read_text(encoding="utf-8"))
+        blocks: list[dict[str, Any]] = body["blocks"]
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file}: not a result of pairloop bench", "Give the .json file that it wrote.") from error
+    return blocks

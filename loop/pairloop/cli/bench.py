@@ -1,13 +1,12 @@
 """``pairloop bench``."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pairloop.cli.options import debug_option, dry_run_option, json_option
-from pairloop.errors import DataError, UsageError
+from pairloop.errors import UsageError
 
 if TYPE_CHECKING:
     from pairloop.bench.gate import Verdict
@@ -53,6 +52,7 @@ def bench(
     from pairloop.bench.gate import judge, parse
     from pairloop.bench.output import document, markdown, write_all
     from pairloop.bench.plan import load_plan
+    from pairloop.bench.results import read_blocks
     from pairloop.bench.runner import pending, run_plan
     from pairloop.bench.summary import block_json, summarise
     from pairloop.cli.output import emit_json, line
@@ -62,7 +62,7 @@ def bench(
     changes = {key: value for key, value in (("workers", workers), ("seeds", seeds)) if value is not None}
     plan = plan.model_copy(update={"bench": plan.bench.model_copy(update=changes)})
     parsed = [parse(text) for text in conditions]
-    old = None if baseline is None else _blocks_of(baseline)
+    old = None if baseline is None else read_blocks(baseline)
     target = out or plan_file.parent / f"bench-{plan.bench.name}"
     if dry_run:
         _list(pending(plan, target), as_json)
@@ -94,22 +94,6 @@ def _list(cells: list[tuple[str, bool]], as_json: bool) -> None:
         return
     for label, finished in cells:
         line(f"{'finished' if finished else 'to run  '} {label}")
-
-
-def _blocks_of(file: Path) -> list[dict[str, Any]]:
-    """The blocks of an older result.
-
-    Raises:
-        DataError: the file is missing or no such result.
-    """
-    try:
-        body = json.loads(file.read_text(encoding="utf-8"))
-        blocks: list[dict[str, Any]] = body["blocks"]
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file}: not a result of pairloop bench", "Give the .json file that it wrote.") from error
-    return blocks
 
 
 def _end(verdicts: "list[Verdict]") -> None:
