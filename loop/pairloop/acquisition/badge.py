@@ -128,7 +128,8 @@ class Race:
             self.nearest.see(rows, seen, self.start)
             self.ring[rows] = _stretched(self.ring[rows], 0.0, before, self.nearest.square[rows])
         first = max(seen, self.start)
-        rate, ring = self.nearest.square[rows], self.ring[rows]
+        rate: FloatArray = self.nearest.square[rows]
+        ring: FloatArray = self.ring[rows]
         for time, new in zip(self.times[first:], self.nearest.steps(rows, first).T, strict=True):
             ring, rate = _stretched(ring, time, rate, new), new
         self.ring[rows] = ring

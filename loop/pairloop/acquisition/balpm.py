@@ -77,7 +77,7 @@ class Entropy:
         self.radius = _radius(self.pool, prompts, options, seed)
         self.count = np.zeros(len(self.pool))
         before = np.flatnonzero(prompts.asked)
-        self._count(before, prompts.asked[before])
+        self._count(before, prompts.asked[before].astype(np.float64))
 
     def ask(self, place: int) -> None:
         """One more pair of the prompt at ``place`` has been asked."""
@@ -85,7 +85,7 @@ class Entropy:
 
     def _count(self, places: IntArray, times: FloatArray) -> None:
         for part, apart in distances(self.pool, self.asked[places]):
-            self.count[part] += (apart <= self.radius[part, None]) @ times.astype(np.float64)
+            self.count[part] += (apart <= self.radius[part, None]) @ times
 
     def value(self) -> Float64Array:
         """Ĥ (P,)."""

@@ -38,7 +38,9 @@ class Screen:
         """B (r, D) of directions V (K, D), r as small as takes off `SHARE` of what all would, on average."""
         if len(directions) == self._basis_of:
             return self._basis
-        v = directions if len(directions) <= directions.shape[1] else np.linalg.qr(directions, mode="r")
+        v = directions
+        if len(v) > v.shape[1]:  # as many as there are dimensions say the same
+            v = np.asarray(np.linalg.qr(directions, mode="r"))
         values, vectors = np.linalg.eigh(v @ self.moments() @ v.T)
         taken = np.cumsum(values[::-1])
         rank = int(np.searchsorted(taken, SHARE * taken[-1])) + 1
