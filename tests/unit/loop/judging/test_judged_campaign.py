@@ -9,7 +9,7 @@ import pytest
 from pairloop.campaign import Campaign, Finished
 from pairloop.cli.export_rows import preference_rows, verdict_rows, vote_rows
 from pairloop.judging.facts import judge_sentence
-from pairloop.judging.votes import Judgement, judgements
+from pairloop.judging.votes import Judgement, judge_data, judgements
 from pairloop.records import AnnotatorKind, Arm, Choice, Vote
 from pairloop.steps import judge as judging
 from pairloop.testing.campaigns import toy_config, toy_registry
@@ -207,3 +207,24 @@ def test_the_report_of_a_judge_alone_says_so(alone: Callable[[], Campaign]) -> N
         write_report(campaign.store, campaign.config, page)
         assert "No person voted" in page.read_text(encoding="utf-8")
         assert "no person voted" in _votes(campaign.status()["votes"])
+
+
+def test_what_the_model_learns_from_is_what_was_said(tmp_path: Path) -> None:
+    """The vote of each pair for the side that both orders named, half of them displayed the other way round."""
+    with run(tmp_path / "c", judge=TOY) as campaign:
+        pool, found = campaign.context.pool(), judgements(campaign.store.annotations.judged())
+        data = judge_data(pool, found, "tie")
+        said = {(each.straight.left, each.straight.right): each.choice for each in found if each.answered}
+        ids = [response.id for response in pool.responses]
+        learned = {}
+        for left, right, outcome in zip(data.left, data.right, data.outcome, strict=True):
+            shown = (ids[left], ids[right])
+            choice = (Choice.LEFT, Choice.RIGHT, Choice.TIE)[outcome]
+            learned.update({shown: choice} if shown in said else {shown[::-1]: choice.mirrored()})
+        assert learned == said
+        assert {Choice.LEFT, Choice.RIGHT, Choice.TIE} == set(said.values())
+        straight = sum((ids[left], ids[right]) in said for left, right in zip(data.left, data.right, strict=True))
+        assert 0.2 < straight / len(data) < 0.8
+        assert not data.control.any(), "a judge calibrates nothing"
+        fewer = judge_data(pool, found, "abstain")
+        assert len(fewer) == sum(each.consistent for each in found) < len(data)
