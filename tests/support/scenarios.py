@@ -2,6 +2,7 @@
 
 from pairloop.registry import Registry
 from pairloop.testing.campaigns import toy_config, toy_registry
+from support import filing
 
 CHUNK = 4
 """Tasks a push in these tests, so that a round has several."""
@@ -54,9 +55,15 @@ SCENARIOS: dict[str, str] = {
         },
         reward={"model": "tfidf"},
     ),
+    # Questions that go out as files and come back from a spreadsheet, two people a pair.
+    "files": toy_config(
+        backend={"kind": "filed", "options": {"annotators": ["ann", "bob", "cy"]}},
+        round={"size": 10, "replicas": 2, "max_rounds": 2},
+        policy={"tuner": None},
+    ),
 }
 
 
 def registry() -> Registry:
     """Where the scenarios' parts come from."""
-    return toy_registry()
+    return toy_registry(backend__filed=filing)

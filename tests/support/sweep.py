@@ -54,6 +54,11 @@ class Sweep:
         finally:
             shutil.rmtree(place.parent)
 
+    def kill(self, place: Path, kill: Kill) -> None:
+        """Run in this folder and be killed there."""
+        answer = self._server.run(place, self.scenario, kill=kill, mutant=self.mutant)
+        assert answer["outcome"] == "killed by signal 9", answer
+
     def resumed(self, place: Path) -> list[str]:
         """Run what is in this folder to its end, and say what differs from the uninterrupted run."""
         return self._compare(place, self._server.run(place, self.scenario, mutant=self.mutant))
