@@ -64,7 +64,7 @@ class Learner:
             annotator = np.unique(pool.annotator[asked], return_inverse=True)[1]
             joint = fit_joint(votes, Panel(annotator, None, FlipPrior.standard()), pooled)
             fit, votes = joint.fit, joint.votes
-        return fit, calibrate(votes, group, control, fit, folds=5, seed=seed).temperature
+        return fit, calibrate(votes, group, control, fit, folds=5, seed=seed, others=~control).temperature
 
     def _quick(self, votes: Votes) -> HeadFit:
         """Uphill over prior strengths from the last round's."""

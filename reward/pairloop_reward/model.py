@@ -91,8 +91,8 @@ class TfidfRewardModel:
             joint = None if panel is None else fit_joint(votes, panel, chosen.fit)
             fit, votes = (chosen.fit, votes) if joint is None else (joint.fit, joint.votes)
             calibration = calibrate(
-                votes, data.group, data.control & ~data.prelabel_shown, fit,
-                folds=self._options.calibration_folds, seed=seed,
+                votes, data.group, data.control & ~data.prelabel_shown, fit, folds=self._options.calibration_folds,
+                seed=seed, others=~data.control & ~data.prelabel_shown,
             )  # fmt: skip
             head = _head(fit, calibration.temperature)
             self._annotators = None if joint is None or panel is None else summary(panel, joint)

@@ -1,4 +1,4 @@
-"""The temperature: from control votes of left-out groups, and only from them."""
+"""The temperature: from votes of left-out groups, and in the end from control votes."""
 
 import numpy as np
 import pytest
@@ -43,12 +43,34 @@ def mixed(control_strength, seed=2, n=3000):
 
 
 @pytest.mark.parametrize(("strength", "low", "high"), [(0.4, 1.4, 3.5), (2.0, 0.3, 0.8)])
-def test_only_control_votes_decide(strength, low, high):
+def test_control_votes_decide(strength, low, high):
     votes, group, control, fit = mixed(strength)
     found = calibrate(votes, group, control, fit, folds=5, seed=0)
     assert low < found.temperature < high
     assert found.log_loss_after < found.log_loss_before
     assert calibrate(votes, group, ~control, fit, folds=5, seed=0).temperature == pytest.approx(1.0, abs=0.35)
+
+
+@pytest.mark.parametrize(("strength", "low", "high"), [(0.4, 1.4, 3.5), (2.0, 0.3, 0.8)])
+def test_many_other_votes_do_not_outvote_the_control(strength, low, high):
+    votes, group, control, fit = mixed(strength)
+    assert low < calibrate(votes, group, control, fit, folds=5, seed=0, others=~control).temperature < high
+
+
+def test_where_control_votes_are_few_the_others_say_where_the_temperature_is():
+    """All votes follow half the margins: 24 control votes alone hardly show it."""
+    random = np.random.default_rng(5)
+    difference = random.normal(size=(2000, 3))
+    won = random.random(2000) < 1 / (1 + np.exp(-difference @ np.array([3.0, -2.0, 1.0])))
+    votes, group = Votes(difference, np.where(won, 0, 1), np.ones(2000)), np.arange(2000) // 4
+    strong = fit_head(votes, np.full(3, 1e-6), 0.25)  # believes in flips that there are not: margins too large
+    few = np.arange(2000) < 24
+    alone, helped, fair = (
+        calibrate(votes, group, usable, strong, folds=5, seed=0, others=others).temperature
+        for usable, others in ((few, None), (few, ~few), (few | ~few, None))
+    )
+    assert abs(np.log(helped / fair)) < 0.1
+    assert abs(np.log(helped / fair)) < abs(np.log(alone / fair))
 
 
 def test_votes_are_predicted_without_their_group():
