@@ -85,9 +85,9 @@ def _verdict(records: Sequence[Record], worthwhile: float) -> str:
 def _switched(mode: str, verdict: str, patient_enough: bool, worthwhile: float) -> tuple[str, str] | None:
     """The new mode and why; None to stay."""
     if mode == ACTIVE and verdict == WORSE:
-        return RANDOM, f"active selection is proven worse than random choice (level {LEVEL:.0%})"
+        return RANDOM, f"active selection is proven worse than random choice (level {100 * LEVEL:.0f} %)"
     if mode == ACTIVE and verdict == NO_GAIN and patient_enough:
-        return RANDOM, f"no gain is shown, and a saving of {worthwhile:.0%} of the votes is excluded"
+        return RANDOM, f"no gain is shown, and a saving of {100 * worthwhile:.0f} % of the votes is excluded"
     if mode == RANDOM and verdict == GAIN:
         return ACTIVE, "active selection is proven better than random choice again"
     return None

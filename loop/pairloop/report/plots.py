@@ -99,8 +99,10 @@ def contest(found: Contest) -> Markup:
         axes.set_title("Brier loss, active − random, running mean")
         for number, judged, mode in found.switches:
             axes.axvline(judged, color=MUTED, linestyle="--", linewidth=1)
-            axes.annotate(f"round {number}: {mode}", (judged, 0.03), xycoords=("data", "axes fraction"), xytext=(3, 0),
-                          textcoords="offset points", color=MUTED, fontsize=8)  # fmt: skip
+            late = judged > 0.5 * found.questions[-1]  # the text goes where there is room
+            axes.annotate(f"round {number}: {mode} chooses", (judged, 0.9), xycoords=("data", "axes fraction"),
+                          xytext=(-4 if late else 4, 0), textcoords="offset points", color=MUTED, fontsize=8,
+                          ha="right" if late else "left")  # fmt: skip
         for y, text in ((0.97, "random better"), (0.03, "active better")):
             axes.text(0.99, y, text, transform=axes.transAxes, ha="right", va="top" if y > 0.5 else "bottom",
                       color=MUTED, fontsize=8)  # fmt: skip

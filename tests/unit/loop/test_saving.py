@@ -166,7 +166,7 @@ def test_no_worthwhile_gain_hands_over_after_some_rounds_running():
         state = decide(state, records, number)
         modes.append((state["mode"], state["rounds_without_gain"]))
     assert modes == [("active", 1), ("active", 2), ("random", 0), ("random", 1), ("random", 2)]
-    assert "33% of the votes is excluded" in state["reason"]
+    assert "33 % of the votes is excluded" in state["reason"]
 
 
 def test_rounds_without_a_new_judgement_do_not_count():
