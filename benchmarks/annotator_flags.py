@@ -4,8 +4,9 @@
 
 Honest people differ: ability log-normal (spread 0.4), position bias N(0, 0.3²) logits, pace log-normal (spread 0.4
 between people, 0.5 within), 5 % ties. 10 % of the questions are gold items (honest people are right on about 95 %),
-20 % of the other pairs are asked of a second person, the model's margins have errors of 1.8 logits. "False" is the share
-of campaigns in which any honest person has a flag; "found" the share of the guilty who have one. Intervals are Wilson's.
+20 % of the other pairs are asked of a second person, the model's margins have errors of 1.8 logits. "Any false": the
+share of campaigns in which an honest person has a flag; "found": the share of the guilty who have one. Intervals are
+Wilson's.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 A plugin is a module (or object) with functions marked ``@pairloop.hookimpl``. It is announced by an entry point in
 the group ``pairloop`` whose name is ``<kind>.<name>``, for example ``backend.csv``; a campaign imports only the
 entry points that its config names. The kinds are ``backend``, ``source``, ``gold``, ``reward``, ``strategy``,
-``policy``, ``judge`` and ``observer``.
+``policy``, ``judge``, ``aggregator`` and ``observer``.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pluggy
 
 from pairloop.protocols import (
+    AggregatorSpec,
     BackendSpec,
     GoldSpec,
     JudgeSpec,
@@ -59,6 +60,11 @@ def pairloop_tuners() -> Sequence[TunerSpec]:  # type: ignore[empty-body]
 @hookspec
 def pairloop_judges() -> Sequence[JudgeSpec]:  # type: ignore[empty-body]
     """Offer language models that judge pairs. Heavy imports belong inside the factory."""
+
+
+@hookspec
+def pairloop_aggregators() -> Sequence[AggregatorSpec]:  # type: ignore[empty-body]
+    """Offer ways to aggregate votes, for comparison. Heavy imports belong inside the factory."""
 
 
 @hookspec

@@ -16,6 +16,7 @@ from pairloop.config.load import did_you_mean, validate
 from pairloop.errors import ConfigError, DuplicatePlugin, PluginError, PluginNotFound
 from pairloop.kit.options import Options
 from pairloop.protocols import (
+    AggregatorSpec,
     BackendSpec,
     GoldSpec,
     JudgeSpec,
@@ -35,6 +36,7 @@ HOOKS = {
     "strategy": "pairloop_strategies",
     "policy": "pairloop_tuners",
     "judge": "pairloop_judges",
+    "aggregator": "pairloop_aggregators",
 }
 KINDS = (*HOOKS, "observer")
 
@@ -91,6 +93,8 @@ class Registry:
     def spec(self, kind: Literal["policy"], name: str, key: str) -> TunerSpec: ...
     @overload
     def spec(self, kind: Literal["judge"], name: str, key: str) -> JudgeSpec: ...
+    @overload
+    def spec(self, kind: Literal["aggregator"], name: str, key: str) -> AggregatorSpec: ...
     def spec(self, kind: str, name: str, key: str) -> Spec:
         """The spec of a part, importing its plugin if need be; ``key`` is the config key that names it.
 

@@ -9,7 +9,9 @@ from pairloop.cli.options import debug_option, folder_argument, json_option
 
 if TYPE_CHECKING:
     from pairloop.annotators import Quality
+    from pairloop.annotators.compare import Comparison
     from pairloop.metrics import Estimate
+    from pairloop.store import Store
 
 _COLUMNS = (
     "annotator", "votes", "tie", "skip", "left", "gold", "others", "sure model", "sec", "fast", "flip rate", "spammer",
@@ -18,6 +20,7 @@ _COLUMNS = (
 
 @click.command()
 @folder_argument
+@click.option("--compare", "methods", multiple=True, metavar="METHOD", help="Add what an aggregation method says.")
 @click.option(
     "--exclude", metavar="NAME", help="Let this annotator's votes count for nothing from the next training on."
 )
@@ -29,6 +32,7 @@ _COLUMNS = (
 @debug_option
 def annotators(
     folder: Path,
+    methods: tuple[str, ...],
     exclude: str | None,
     include: str | None,
     reason: str | None,
@@ -42,6 +46,8 @@ def annotators(
     they change nothing by themselves. Excluded votes stay stored and are exported with a mark; they do not train,
     measure, or count as agreement.
     """
+    from dataclasses import asdict
+
     from pairloop.annotators import quality
     from pairloop.cli.opening import open_store
     from pairloop.cli.output import emit_json
@@ -54,7 +60,32 @@ def annotators(
         return
     with open_store(folder) as (store, _):
         found = quality(store)
-    emit_json(found.as_json()) if as_json else _tell(found)
+        compared = _compared(store, found, methods)
+    if as_json:
+        emit_json(found.as_json() | {"comparison": {name: asdict(each) for name, each in compared.items()}})
+        return
+    _tell(found)
+    _tell_compared(compared)
+
+
+def _compared(store: "Store", found: "Quality", methods: tuple[str, ...]) -> dict[str, "Comparison"]:
+    from pairloop.annotators.compare import compare
+    from pairloop.registry import Registry
+
+    registry = Registry()
+    return {name: compare(store, found, registry.spec("aggregator", name, "--compare").factory()) for name in methods}
+
+
+def _tell_compared(compared: dict[str, "Comparison"]) -> None:
+    from pairloop.cli.output import line, table
+
+    if not compared:
+        return
+    names = sorted({name for each in compared.values() for name in each.skill})
+    table(("skill by", *compared), [(name, *(each.skill.get(name) for each in compared.values())) for name in names])
+    for method, each in compared.items():
+        if each.correlation is not None:
+            line(f"{method}: rank correlation {each.correlation:.2f} with 1 - flip rate of the joint fit")
 
 
 def _decide(

@@ -4,6 +4,7 @@ Everything here is structural (``typing.Protocol``); a plugin inherits nothing. 
 tests for each protocol. Import from here; the modules below are one topic each.
 """
 
+from pairloop.protocols.aggregation import Aggregated, Aggregator, Labels
 from pairloop.protocols.backends import Backend, BackendContext, Capabilities, Checkable, Published, TellsWhere
 from pairloop.protocols.judges import (
     BothOrders,
@@ -21,6 +22,7 @@ from pairloop.protocols.progress import Progress
 from pairloop.protocols.selection import Acquisition, BatchStrategy, Goal, Selection, SelectionContext
 from pairloop.protocols.sources import GoldScorer, PairSource
 from pairloop.protocols.specs import (
+    AggregatorSpec,
     BackendSpec,
     GoldSpec,
     JudgeSpec,
@@ -33,6 +35,9 @@ from pairloop.protocols.specs import (
 
 __all__ = [
     "Acquisition",
+    "Aggregated",
+    "Aggregator",
+    "AggregatorSpec",
     "Backend",
     "BackendContext",
     "BackendSpec",
@@ -54,6 +59,7 @@ __all__ = [
     "JudgeQuestion",
     "JudgeSpec",
     "JudgeSpent",
+    "Labels",
     "ModelContext",
     "PairSource",
     "PolicyJob",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pairloop.protocols.aggregation import Aggregator
 from pairloop.protocols.backends import Backend, BackendContext
 from pairloop.protocols.judges import Judge, JudgeContext
 from pairloop.protocols.models import ModelContext, RewardModel
@@ -85,4 +86,14 @@ class JudgeSpec:
     summary: str = ""
 
 
-Spec = BackendSpec | SourceSpec | GoldSpec | RewardModelSpec | StrategySpec | TunerSpec | JudgeSpec
+@dataclass(frozen=True, slots=True)
+class AggregatorSpec:
+    """Offers a way to aggregate votes."""
+
+    name: str
+    factory: Callable[[], Aggregator]
+    options: None = None
+    summary: str = ""
+
+
+Spec = AggregatorSpec | BackendSpec | SourceSpec | GoldSpec | RewardModelSpec | StrategySpec | TunerSpec | JudgeSpec
