@@ -201,7 +201,7 @@ class Assignment:
 
     Attributes:
         flipped: True when ``second`` of the pair is displayed on the left.
-        strategy: what chose it ("logdet", "random" …); ``score`` and ``rank`` are the strategy's own.
+        strategy: what chose it ("vopt", "random" …); ``score`` and ``rank`` are the strategy's own.
         propensity: probability of having been drawn, for arms that draw at random; None for deterministic picks.
         cost: what one vote is expected to cost, in the campaign's currency.
     """

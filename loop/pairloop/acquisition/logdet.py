@@ -1,4 +1,4 @@
-"""The default strategy: the batch of pairs whose votes together tell most about the reward.
+"""The batch of pairs whose votes together tell most about the reward.
 
 Greedy Bayesian D-optimal design on the Laplace posterior; see `lazy_greedy` for the algorithm and its sources. Designs
 of this kind chase outliers; two things work against it:

@@ -10,7 +10,8 @@ greedy batch updates S after every pick; what a vote tells does not depend on it
 
 Log-det pays for certainty in every direction alike, also in those that a few odd texts span. Here a direction counts
 as much as the targets have of it: an outlier is worth asking about only as far as it says something about others, and
-where the pool repeats itself the repeated part is asked first, and not twice.
+where the pool repeats itself the repeated part is asked first, and not twice. Pairs that lie far out
+(`geometry.far_out`) are left to the random arm until nothing else is left.
 
 Both quadratic forms change by rank-one terms, and their products with all pairs come from products with all
 responses: a pick costs two passes over the (R, D) responses and a few over (N,) numbers; the (N, D) pair matrix is
@@ -25,7 +26,7 @@ from pydantic import Field
 
 from pairloop.acquisition import request
 from pairloop.acquisition.functions import expected_information
-from pairloop.acquisition.geometry import Float64Array, conditioning, differences, squared_lengths
+from pairloop.acquisition.geometry import Float64Array, conditioning, differences, far_out, squared_lengths
 from pairloop.acquisition.keys import canonical
 from pairloop.acquisition.picking import CLOSED, TIED, Room, with_rest
 from pairloop.acquisition.targets import target_directions
@@ -42,6 +43,10 @@ class VoptOptions(Options):
 
     targets: int = Field(default=4096, ge=1)
     """Targets that stand for the goal: pairs of the pool, or of best and second best responses."""
+
+    fence: float = Field(default=3.0, ge=0.0)
+    """Pairs whose margin's variance lies so many robust standard deviations above the median, on a logarithmic scale,
+    are asked last; 0 knows no outliers. The random arm draws them like all others."""
 
     nodes: int = Field(default=9, ge=0, le=64)
     """Quadrature nodes that average a vote's information over the margin's uncertainty; 0 takes the mean margin."""
@@ -61,17 +66,17 @@ class VoptStrategy:
         with numeric_threads(), np.errstate(invalid="ignore", over="ignore"):
             search = _Search(context, self.options)
             picks, scores = search.run(n)
-        missing = len(context.candidates) - len(search.rows)
-        if missing:
-            log.warning("vopt: %d of %d candidates have no finite gain and go last", missing, len(context.candidates))
+        if search.missing:
+            log.warning("vopt: %d of %d candidates have no finite gain", search.missing, len(context.candidates))
         chosen = with_rest(context, picks, n)
         return request.selection(chosen, np.r_[scores, np.full(len(chosen) - len(scores), np.nan)])
 
 
 class _Search:
-    """Greedy search over all candidates with finite coordinates.
+    """Greedy search over all candidates with finite coordinates that are no outliers.
 
     Attributes:
+        missing: candidates without finite coordinates.
         rows: (N,) their places in the context; left, right: (N,) rows of their responses.
         information, variance, relevance: (N,) I, zᵀSz and zᵀSMSz as they are now.
         past: (k, D) directions v with S = I − Σ v vᵀ: pairs in flight first, then one for each pick.
@@ -82,7 +87,9 @@ class _Search:
         pairs = canonical(context.candidates)
         prior = squared_lengths(context.posterior.whitened, pairs)
         information = self._information(pairs, prior)
-        self.rows = np.flatnonzero(np.isfinite(prior * information))
+        finite = np.isfinite(prior * information)
+        self.missing = int(np.count_nonzero(~finite))
+        self.rows = np.flatnonzero(finite & ~far_out(prior, options.fence))
         self.left, self.right = pairs[self.rows].T
         self.information, self.cost = information[self.rows], context.cost[self.rows]
         self.room, self.is_open = Room(context, self.rows), np.ones(len(self.rows), dtype=bool)

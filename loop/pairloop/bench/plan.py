@@ -148,7 +148,7 @@ class StrategyArm(Options):
 
     name: Name
     """Names it in tables."""
-    strategy: str = "logdet"
+    strategy: str = "vopt"
     """Strategy of the active arm."""
     options: PluginOptions = Field(default_factory=dict)
     """Options of the strategy."""

@@ -88,7 +88,7 @@ class HoldoutConfig(Options):
 class SelectionConfig(Options):
     """Which pairs are asked."""
 
-    strategy: str = "logdet"
+    strategy: str = "vopt"
     """Strategy of the active arm: see ``pairloop plugins``."""
     goal: Literal["reward_model", "policy", "leaderboard"] = "reward_model"
     """What the votes are for: being right about the pool's pairs, about the best responses of each prompt (for tuning),

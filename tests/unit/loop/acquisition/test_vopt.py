@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pairloop.acquisition.functions import expected_information
+from pairloop.acquisition.geometry import far_out as far_out_of
 from pairloop.acquisition.keys import canonical
 from pairloop.acquisition.logdet import LogdetStrategy
 from pairloop.acquisition.targets import target_directions
@@ -50,7 +51,7 @@ def test_picks_and_scores_equal_those_of_full_inverses(per_prompt, pending, goal
     context = fake_context(12, 4, 6, seed=3, per_prompt=per_prompt, pending=pending, asked=4)
     context = replace(context, goal=goal, source=np.arange(48) % 4)
     picks, scores = reference(context, 10)
-    got = VoptStrategy(VoptOptions(targets=10_000)).select(context, 10)
+    got = VoptStrategy(VoptOptions(targets=10_000, fence=0.0)).select(context, 10)
     assert got.picks.tolist() == picks
     assert got.scores == pytest.approx(scores, rel=1e-8)
 
@@ -79,7 +80,30 @@ def far_out(seed=0):
 def test_an_outlier_that_says_nothing_about_others_does_not_come_first():
     context = far_out()
     assert LogdetStrategy().select(context, 1).picks[0] == 200  # what is being avoided
-    assert 200 not in VoptStrategy().select(context, 8).picks
+    assert 200 not in VoptStrategy(VoptOptions(fence=0.0)).select(context, 8).picks
+
+
+def test_pairs_that_lie_far_out_are_asked_last():
+    context = far_out()
+    assert VoptStrategy().select(context, 201).picks.tolist().index(200) == 200
+    assert 200 in VoptStrategy(VoptOptions(fence=0.0)).select(context, 30).picks
+
+
+def test_few_ordinary_variances_are_called_far_out():
+    """Squared lengths of Gaussian differences in one dimension and in many."""
+    rng = np.random.default_rng(2)
+    for dimensions, share in ((2, 1e-3), (10, 1e-2), (200, 1e-2)):
+        variance = (rng.standard_normal((20_000, dimensions)) ** 2).sum(axis=1)
+        assert 0 <= far_out_of(variance, 3.0).mean() < share
+    wild = variance.copy()
+    wild[:4000] *= 9.0
+    assert far_out_of(wild, 3.0)[:4000].all()
+
+
+@pytest.mark.parametrize("variance", [np.zeros(5), np.ones(5), np.array([np.nan, np.inf]), np.empty(0), np.ones(1)])
+def test_without_a_spread_nothing_is_far_out(variance):
+    assert not far_out_of(variance, 3.0).any()
+    assert not far_out_of(np.array([1.0, 2.0, 3.0, 1e9]), 0.0).any()
 
 
 def test_what_the_pool_repeats_is_asked_first_and_not_twice():
