@@ -6,8 +6,9 @@ Each row is a kind of judge; accuracy is against the true margins of 4,000 new p
 of the judge at full weight, and with the weight that `pairloop.judging.trust` gives. A judge has one vote a pair, a tie
 where the orders differ. Differences to people alone are paired by seed, with 95 % t-intervals.
 
-    python benchmarks/judge.py                       # the table of docs/judge.md
-    python benchmarks/judge.py --orders              # one vote or two for the two orders
+    python benchmarks/judge.py               # the worth of judges, as in docs/judge.md
+    python benchmarks/judge.py --halves      # the same with half a vote for each order
+    python benchmarks/judge.py --orders      # one vote or two for the two orders
 """
 
 import argparse
@@ -167,12 +168,12 @@ def one_vote(inconsistent: str) -> Callable[[World, np.ndarray], TrainingData]:
     return made_of
 
 
-def row(task: tuple[Kind, int, int, float]) -> dict[str, float]:
-    kind, votes, seed, max_weight = task
+def row(task: tuple[Kind, int, int, float, bool]) -> dict[str, float]:
+    kind, votes, seed, max_weight, halves = task
     with numeric_threads():
         made = world(seed, votes)
         new = made.rng.normal(size=(NEW_PAIRS, FEATURES)) - made.rng.normal(size=(NEW_PAIRS, FEATURES))
-        judge = one_vote("tie")(made, answers(kind, made))
+        judge = (split if halves else one_vote("tie"))(made, answers(kind, made))
         trust = trusted(lambda: Linear(made.features), made.people, judge, max_weight=max_weight, seed=seed)
         out = {"weight": trust.power}
         for name, power in (("alone", 0.0), ("all", 1.0), ("trusted", trust.power)):
@@ -182,8 +183,8 @@ def row(task: tuple[Kind, int, int, float]) -> dict[str, float]:
     return out
 
 
-def order_row(task: tuple[Kind, int, int, float]) -> dict[str, float]:
-    kind, votes, seed, _ = task
+def order_row(task: tuple[Kind, int, int, float, bool]) -> dict[str, float]:
+    kind, votes, seed, *_ = task
     with numeric_threads():
         made = world(seed, votes)
         new = made.rng.normal(size=(NEW_PAIRS, FEATURES)) - made.rng.normal(size=(NEW_PAIRS, FEATURES))
@@ -210,6 +211,7 @@ def interval(values: np.ndarray) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--orders", action="store_true", help="compare one vote with two half votes")
+    parser.add_argument("--halves", action="store_true", help="two half votes a pair instead of one vote")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--votes", type=int, nargs="+", default=[100, 300])
     parser.add_argument("--max-weight", type=float, default=10.0)
@@ -223,7 +225,7 @@ def main() -> None:
     with Pool(args.jobs) as pool:
         for votes in args.votes:
             for kind in kinds:
-                tasks = [(kind, votes, seed, args.max_weight) for seed in range(args.seeds)]
+                tasks = [(kind, votes, seed, args.max_weight, args.halves) for seed in range(args.seeds)]
                 rows = pool.map(order_row if args.orders else row, tasks)
                 column = {name: np.array([found[name] for found in rows]) for name in rows[0]}
                 base = column["split"] if args.orders else column["alone"]
