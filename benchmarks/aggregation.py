@@ -192,9 +192,12 @@ def main() -> None:
     parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--votes", type=int, nargs="+", default=[600, 1500])
+    parser.add_argument("--methods", nargs="+", choices=tuple(_METHODS), default=list(_METHODS))
     parser.add_argument("--group-by-title", action="store_true", help="the prompt's first line is the group")
     parser.add_argument("--competence", type=Path, help="CSV with the columns annotator and mace_competence")
     args = parser.parse_args()
+    for name in set(_METHODS) - set(args.methods):
+        del _METHODS[name]
     warnings.filterwarnings("ignore")  # crowd-kit's own
     competence = {}
     if args.competence is not None:
