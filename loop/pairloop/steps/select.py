@@ -160,11 +160,9 @@ def _prelabels(
     if mode == "off":
         return {}
     out: dict[str, Prelabel] = {}
-    for assignment in assignments:
-        pair = pairs[assignment.pair_id]
-        left, right = pair.displayed(assignment.flipped)
-        rows = np.array([[pool.row_of[left], pool.row_of[right]]])
-        p_left = float(posterior.probability(rows)[0])
+    sides = [pairs[assignment.pair_id].displayed(assignment.flipped) for assignment in assignments]
+    rows = np.array([[pool.row_of[left], pool.row_of[right]] for left, right in sides]).reshape(-1, 2)
+    for assignment, p_left in zip(assignments, posterior.probability(rows).tolist(), strict=True):
         blind = assignment.arm in (Arm.HOLDOUT, Arm.RANDOM, Arm.GOLD) or (
             unit_interval(ctx.config.campaign.seed, "blind", assignment.round, assignment.pair_id)
             < ctx.config.backend.prelabel_control
