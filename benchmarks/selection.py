@@ -2,14 +2,21 @@
 
     python benchmarks/selection.py                 # 200,000 pairs, 160 dimensions, batch of 500
     python benchmarks/selection.py --large         # 1,000,000 pairs, 384 dimensions (about 4 GB of memory)
+    python benchmarks/selection.py --busy          # what another process on the second core costs, in wall time
 
 CPU seconds of one thread. The floor is a matrix-vector product, measured in every round next to the phases, in two
 sizes: over the responses (what is stored) and over an N × D matrix of pairs (what a full pass for a pick would
 read). Ratios are medians over the rounds with their range. The picks are then checked against a dense greedy search
 on a subsample; running that on the large pool would take minutes for each round.
+
+With ``--busy`` the whole selection is timed by the wall clock, alone and beside a process that loops, in turn, on a
+machine that does nothing else: threads that spin while they wait for a core make such a neighbour cost many times over.
 """
 
 import argparse
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,6 +91,25 @@ def measure(context: SelectionContext, batch: int, rounds: int) -> None:
         print(f"  {name:26}{np.median(column):9.3f}{cells[0]:>26}{cells[1]:>30}")
 
 
+def busy(context: SelectionContext, batch: int, rounds: int) -> None:
+    """Print the ratio of wall times beside a looping process and alone."""
+    ratios = []
+    for _ in range(rounds):
+        alone = wall_seconds(context, batch)
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
+            ratios.append(wall_seconds(context, batch) / alone)
+            neighbour.kill()
+    load = os.getloadavg()[0] - 1.0
+    print(f"  beside a busy process × alone: {np.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})")
+    print(f"  {os.cpu_count()} cores; load of everything else about {max(load, 0.0):.1f}: above 1 this says nothing")
+
+
+def wall_seconds(context: SelectionContext, batch: int) -> float:
+    start = time.perf_counter()
+    LogdetStrategy().select(context, batch)
+    return time.perf_counter() - start
+
+
 def dense_picks(context: SelectionContext, batch: int) -> list[int]:
     """Every candidate evaluated before every pick, in float64."""
     pairs, posterior = canonical(context.candidates), context.posterior
@@ -126,6 +152,7 @@ def check(context: SelectionContext, batch: int, sample: int, seed: int) -> None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true", help="1,000,000 pairs of 384 dimensions")
+    parser.add_argument("--busy", action="store_true", help="wall time beside a busy process, by wall time alone")
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--dimensions", type=int)
     parser.add_argument("--batch", type=int, default=500)
@@ -138,6 +165,9 @@ def main() -> None:
     for fitted in (True, False):
         print(f"{pairs:,} pairs, {dimensions} dimensions, batch {args.batch}, {'after a fit' if fitted else 'cold'}")
         context = make_pool(pairs, dimensions, fitted=fitted, seed=args.seed)
+        if args.busy:
+            busy(context, args.batch, args.rounds)
+            continue
         with numeric_threads():
             measure(context, args.batch, args.rounds)
         check(context, args.batch, min(args.sample, pairs), args.seed)
