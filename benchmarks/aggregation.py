@@ -33,7 +33,7 @@ from pairloop_reward.reliability import FlipPrior
 from pairloop_reward.search import choose
 
 EACH, FEATURES, PEOPLE, NEW_PAIRS, FEWEST = 3, 20, 40, 4000, 10
-POOLS = {"honest": 0.0, "20 % coin": 0.2, "40 % coin": 0.4}
+POOLS = {"20 % coin": 0.2, "40 % coin": 0.4, "honest": 0.0}
 JOINT, SINGLE = "joint", "joint, one vote"
 _METHODS = {**METHODS, "mace": partial(mace, restarts=2)}  # its ten restarts take most of the time and change little
 Row = dict[str, float]
@@ -47,6 +47,7 @@ def labels_of(
 
 
 def skill_correlation(skill: np.ndarray, truth: np.ndarray, owner: np.ndarray) -> float:
+    skill = np.append(skill, np.full(max(len(truth) - len(skill), 0), np.nan))  # who has no vote
     often = np.bincount(owner, minlength=len(truth)) >= FEWEST
     kept = often & ~np.isnan(skill[: len(truth)]) & ~np.isnan(truth)
     return float(spearmanr(skill[: len(truth)][kept], truth[kept]).statistic) if kept.sum() > 4 else float("nan")
