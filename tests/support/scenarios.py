@@ -1,5 +1,7 @@
 """Campaigns that the crash and determinism tests run."""
 
+from pathlib import Path
+
 from pairloop.registry import Registry
 from pairloop.testing.campaigns import toy_config, toy_registry
 from support import filing
@@ -45,6 +47,11 @@ SCENARIOS: dict[str, str] = {
         backend={"kind": "judge", "options": {}},
         policy={"tuner": None},
         judge={"kind": "toy", "options": {"asked": "asked.txt"}},
+    ),
+    # Gold items mixed in, and second opinions.
+    "checked": toy_config(
+        policy={"tuner": None},
+        quality={"overlap_share": 0.2, "gold_path": str(Path(__file__).parent / "gold.jsonl"), "gold_share": 0.2},
     ),
     # The parts that are shipped: simulated annotators, TF-IDF reward model, log-det selection.
     "real": toy_config(

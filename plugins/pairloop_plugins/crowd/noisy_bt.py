@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from pairloop.posterior import IntArray
+
 Float64 = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = IntArray
 
 _SPREADS = (2.0, 1.5, 1.5)  # of scores, habits and log-odds of skill
 _TYPICAL_SKILL = 1.0
