@@ -55,14 +55,14 @@ def decode(data: bytes, encoding: str | None) -> Decoded:
     Damaged characters become U+FFFD: they matter only in the cells that are read, and are refused there.
 
     Raises:
-        Unreadable: it is not in ``encoding``.
+        Unreadable: it is not in ``encoding``, or not in the one that it announces.
     """
     for mark, name in _BOMS:
         if data.startswith(mark):
-            return Decoded(data[len(mark) :].decode(name, "replace"))
+            return Decoded(_decoded(data[len(mark) :], name))
     wide = _wide(data)
     if wide is not None:
-        return Decoded(data.decode(wide, "replace"))
+        return Decoded(_decoded(data, wide))
     try:
         return Decoded(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -74,6 +74,14 @@ def decode(data: bytes, encoding: str | None) -> Decoded:
         return Decoded(data.decode(encoding))
     except UnicodeError as error:
         raise Unreadable(f"it is neither UTF-8 nor {encoding} (backend.options.encoding): {error}. {_SAVE}") from error
+
+
+def _decoded(data: bytes, name: str) -> str:
+    """In UTF-8 damage stays where it is; in the wide encodings one lost byte changes all that follows."""
+    try:
+        return data.decode(name, "replace" if name == "utf-8" else "strict")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"damaged at byte {error.start}: not {name} as its beginning says. {_SAVE}") from error
 
 
 def _wide(data: bytes) -> str | None:

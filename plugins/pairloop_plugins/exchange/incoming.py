@@ -16,7 +16,7 @@ from pairloop_plugins.exchange.decoding import Unreadable
 from pairloop_plugins.exchange.folders import Found, found_files, read_whole
 from pairloop_plugins.exchange.ledger import Ledger, Seen
 from pairloop_plugins.exchange.options import ExchangeOptions
-from pairloop_plugins.exchange.reading import MOST_PROBLEMS, Refusal, Statement, merged, read_file
+from pairloop_plugins.exchange.reading import MOST_PROBLEMS, Asked, Refusal, Statement, merged, read_file
 from pairloop_plugins.exchange.words import Unclear
 
 _COARSE = 2_000_000_000  # ns within which two changes of a file may have one time
@@ -50,14 +50,14 @@ class Incoming:
 
     def _take(self, files: Mapping[str, Found], changed: set[str]) -> None:
         """Read the changed files, and the refused ones again for as long as others are accepted."""
-        assigned = self._ledger.assigned()
+        asked = self._ledger.asked()
         todo = changed | {place for place, seen in self._ledger.seen().items() if seen.problems is not None}
         while todo:
-            accepted = [place for place in sorted(todo) if place in files and self._read_one(files[place], assigned)]
+            accepted = [place for place in sorted(todo) if place in files and self._read_one(files[place], asked)]
             again = {p for p, seen in self._ledger.seen().items() if seen.problems is not None and p in files}
             todo = again & todo if accepted else set()
 
-    def _read_one(self, found: Found, assigned: Mapping[str, str | None]) -> bool:
+    def _read_one(self, found: Found, asked: Asked) -> bool:
         """True when the file says something else now than before."""
         try:
             data = read_whole(found, self._options.max_file_mb * 1e6)
@@ -73,7 +73,7 @@ class Incoming:
                 self._ledger.set_seen(_seen(found, sha256, None))
             return False
         try:
-            said = [] if self._is_untouched(found, sha256) else read_file(data, self._options, assigned)
+            said = [] if self._is_untouched(found, sha256) else read_file(data, self._options, asked)
             self._accept(found, sha256, said)
         except Refusal as refusal:
             return self._refuse(found, sha256, refusal.problems)

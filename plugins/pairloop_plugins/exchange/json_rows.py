@@ -5,6 +5,7 @@ Each object is recognised by itself, so that the shape need not be said.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,7 +100,9 @@ def _plain(item: Mapping[str, Any], where: str) -> Row:
         return Row(where, problem="two of its keys differ in case only")
     if "key" not in names:
         return Row(where, problem="has no key: leave the objects as they were written")
-    return _checked(where, {name: names[name] for name in READ if name in names})
+    row = _checked(where, {name: names[name] for name in READ if name in names})
+    texts = {name: str(item.get(name, "")) for name in ("left", "right")}
+    return replace(row, cells={**texts, **row.cells})
 
 
 def _prodigy(item: Mapping[str, Any], where: str) -> Row:

@@ -15,8 +15,9 @@ from pathlib import Path
 from pairloop.errors import BackendRejected, BackendUnavailable, CorruptionDetected, StorageFull
 from pairloop.kit.canonical import canonical_json, digest
 from pairloop.records import Annotation, Choice, Page
-from pairloop_plugins.exchange.reading import Statement
-from pairloop_plugins.exchange.writing import Question
+from pairloop_plugins.exchange.reading import Asked, Statement
+from pairloop_plugins.exchange.rows import fingerprint
+from pairloop_plugins.exchange.writing import Question, cell_text
 
 PAGE = 500
 """Most answers a page holds."""
@@ -122,10 +123,18 @@ class Ledger:
              canonical_json(asdict(question)), file),
         )  # fmt: skip
 
-    def assigned(self) -> dict[str, str | None]:
-        """Every key with the person who was asked."""
+    def asked(self) -> Asked:
+        """All questions, as reading needs them."""
+        people: dict[str, str | None] = {}
+        texts: dict[str, set[str]] = {}
         with self._errors():
-            return dict(self._db.execute("SELECT key, annotator FROM question"))
+            for key, annotator, body in self._db.execute("SELECT key, annotator, body FROM question"):
+                people[key] = annotator
+                question = json.loads(body)
+                left, right = (cell_text(key, name, question[name]) for name in ("left", "right"))
+                texts.setdefault(fingerprint(left, right), set()).add(key)
+        texts.pop("", None)
+        return Asked(people, {print_: frozenset(keys) for print_, keys in texts.items()})
 
     def known(self, keys: Collection[str]) -> list[str]:
         """Those of the keys that were published."""

@@ -10,7 +10,7 @@ from pairloop.records import Choice
 from pairloop_plugins.exchange.decoding import ZIP, Unreadable, decode, refuse_foreign
 from pairloop_plugins.exchange.json_rows import looks_like_json, read_json
 from pairloop_plugins.exchange.options import ExchangeOptions
-from pairloop_plugins.exchange.rows import Row
+from pairloop_plugins.exchange.rows import Row, fingerprint
 from pairloop_plugins.exchange.tables import read_table
 from pairloop_plugins.exchange.words import Unclear, bare, choice_of, name_of, number_of, quoted, spoken
 from pairloop_plugins.exchange.workbooks import read_workbook
@@ -22,6 +22,19 @@ MINUTES = (0, 24 * 60)
 REASON = 32_767
 MOST_PROBLEMS = 1000
 """Problems of a file that are kept; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The questions that were published.
+
+    Attributes:
+        people: by key, who was asked; None: anybody.
+        texts: keys by the `fingerprint` of the two responses, as they stand in cells.
+    """
+
+    people: Mapping[str, str | None]
+    texts: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +67,23 @@ class Refusal(Exception):
         self.problems = tuple(clean(problem) for problem in problems)
 
 
-def read_file(data: bytes, options: ExchangeOptions, assigned: Mapping[str, str | None]) -> list[Statement]:
+def read_file(data: bytes, options: ExchangeOptions, asked: Asked) -> list[Statement]:
     """Everything that people say in a file.
 
     Args:
-        assigned: the keys that were published, with the person each was given to (None: anybody).
+        asked: the questions that were published.
 
     Raises:
         Refusal: the file, or any line of it, cannot be understood.
     """
     try:
-        rows = list(_rows(data, options, assigned))
+        rows = list(_rows(data, options, asked))
     except Unreadable as error:
         raise Refusal([str(error)]) from error
-    return _understood(rows, options, assigned)
+    return _understood(rows, options, asked)
 
 
-def _rows(data: bytes, options: ExchangeOptions, assigned: Mapping[str, str | None]) -> Iterable[Row]:
+def _rows(data: bytes, options: ExchangeOptions, asked: Asked) -> Iterable[Row]:
     if not data.strip(b"\x00 \t\r\n"):
         raise Unreadable("the file is empty. Put the filled-in file here again, or delete this one.")
     if data.startswith(ZIP):
@@ -81,17 +94,17 @@ def _rows(data: bytes, options: ExchangeOptions, assigned: Mapping[str, str | No
         if decoded.guessed:
             raise Unreadable("JSON must be UTF-8")
         return read_json(decoded.text, options.max_rows)
-    return read_table(decoded, options.max_rows, assigned)
+    return read_table(decoded, options.max_rows, asked.people)
 
 
-def _understood(rows: list[Row], options: ExchangeOptions, assigned: Mapping[str, str | None]) -> list[Statement]:
+def _understood(rows: list[Row], options: ExchangeOptions, asked: Asked) -> list[Statement]:
     words = {spoken(word): choice for word, choice in options.words.items()}
     names = {spoken(name): name for name in options.annotators}
     problems: list[str] = []
     found: dict[tuple[str, str], tuple[Statement, str]] = {}
     for row in rows:
         try:
-            said = _statement(row, options.unnamed, words, names, assigned)
+            said = _statement(row, options.unnamed, words, names, asked)
         except Unclear as unclear:
             problems += [f"{row.where}, {line}" for line in str(unclear).split("\n")]
             continue
@@ -109,7 +122,7 @@ def _understood(rows: list[Row], options: ExchangeOptions, assigned: Mapping[str
 
 
 def _statement(
-    row: Row, unnamed: str, words: Mapping[str, Choice], names: Mapping[str, str], assigned: Mapping[str, str | None]
+    row: Row, unnamed: str, words: Mapping[str, Choice], names: Mapping[str, str], asked: Asked
 ) -> Statement | None:
     """What a row says; None when it says nothing.
 
@@ -120,13 +133,14 @@ def _statement(
         raise Unclear(row.problem)
     if row.cell("key").lstrip().startswith("#"):
         return None
-    key = _key(row, assigned)
+    key = _key(row, asked)
     if not bare(row.cell("choice")):
         return None
+    _require_own_texts(key, row, asked)
     cells = _Cells(row)
     said = Statement(
         key=key,
-        annotator=cells.read("annotator", lambda cell: name_of(cell, names)) or assigned[key] or unnamed,
+        annotator=cells.read("annotator", lambda cell: name_of(cell, names)) or asked.people[key] or unnamed,
         choice=cells.read("choice", lambda cell: choice_of(cell, words)),
         strength=cells.whole("strength", *STRENGTH),
         prompt_rating=cells.whole("prompt_rating", *RATING),
@@ -161,7 +175,7 @@ class _Cells:
         return None if number is None else int(number)
 
 
-def _key(row: Row, assigned: Mapping[str, str | None]) -> str:
+def _key(row: Row, asked: Asked) -> str:
     """The key of a row, which must be one that was published.
 
     Raises:
@@ -169,13 +183,27 @@ def _key(row: Row, assigned: Mapping[str, str | None]) -> str:
     """
     cell = row.cell("key")
     key = bare(cell).casefold()
-    if key in assigned:
+    if key in asked.people:
         return key
     if not key:
         raise Unclear("key: is missing. If this line belongs to the one above it, put the lines back as they were")
     if is_key(key):
         raise Unclear(f"key: {quoted(cell)} was never asked by this campaign: does this file belong to another one?")
     raise Unclear(f"key: {quoted(cell)} is damaged: copy the key from the file that was written")
+
+
+def _require_own_texts(key: str, row: Row, asked: Asked) -> None:
+    """Texts may be damaged or missing; but whole ones of another question mean that columns were sorted apart.
+
+    Raises:
+        Unclear: they belong to another key.
+    """
+    owners = asked.texts.get(fingerprint(row.cell("left"), row.cell("right")))
+    if owners and key not in owners:
+        raise Unclear(
+            f"key: the texts beside {key} are those of {min(owners)}: was a column sorted without the others, or are"
+            " lines run together? Answer in a fresh copy of the file"
+        )
 
 
 def _reason(cell: str) -> str:

@@ -1,5 +1,6 @@
 """What every kind of file is turned into before it is understood: rows of named cells that know where they stand."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -40,10 +41,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Which column stands where; ``twice``: columns that are there more than once."""
+    """Which column stands where.
+
+    Attributes:
+        width: cells of the header; named: those up to the last that is not empty.
+        twice: columns that are there more than once.
+    """
 
     columns: Mapping[int, str]
     width: int
+    named: int
     twice: tuple[str, ...] = ()
 
 
@@ -66,7 +73,17 @@ def header_of(cells: Sequence[str]) -> Header | None:
             columns[index] = name
     if not {"key", "choice"} <= set(columns.values()):
         return None
-    return Header(columns, len(cells), tuple(name for name in twice if name in READ))
+    named = max(index for index, cell in enumerate(cells, start=1) if cell.strip())
+    return Header(columns, len(cells), named, tuple(name for name in twice if name in READ))
+
+
+def fingerprint(left: str, right: str) -> str:
+    """The letters and digits of two texts: the same after the harm that spreadsheets usually do.
+
+    "" where one of them has none, as when an encoding without its letters went over it.
+    """
+    letters = (_letters(left), _letters(right))
+    return hashlib.sha256("|".join(letters).encode("utf-8", "replace")).hexdigest() if all(letters) else ""
 
 
 def _letters(cell: str) -> str:

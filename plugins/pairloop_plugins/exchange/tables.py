@@ -8,12 +8,12 @@ the header, cells that hold other rows, a last line that is cut off.
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from pairloop.kit.ids import is_key
 from pairloop_plugins.exchange.decoding import Decoded, Unreadable, recoded
-from pairloop_plugins.exchange.rows import MOST_COLUMNS, READ, TEXTS, Header, Row, header_of
+from pairloop_plugins.exchange.rows import MOST_COLUMNS, READ, Header, Row, header_of
 
 FIELD_LIMIT = 8 << 20
 """Characters of a cell."""
@@ -73,27 +73,33 @@ def _dialect(text: str) -> tuple[str, str]:
     if named:
         # Blank, so that line numbers stay what people see.
         text = text[: named.start()] + "\n" + text[named.end() :]
-    for separator in (*(named[1] if named else ""), *_SEPARATORS):
-        if _has_header(text, separator):
-            return separator, text
+    separator = _first_header(text, (*(named[1] if named else ""), *_SEPARATORS))
+    if separator is not None:
+        return separator, text
     for outer in _SEPARATORS:
         inner = _unwrapped(text, outer)
-        for separator in _SEPARATORS if inner is not None else ():
-            if inner is not None and _has_header(inner, separator):
-                return separator, inner
+        separator = None if inner is None else _first_header(inner, _SEPARATORS)
+        if inner is not None and separator is not None:
+            return separator, inner
     raise Unreadable(
         f"none of the first {_HEAD} lines is the header: the columns key and choice are needed. Copy the first line of"
         " the file that was written, or save the table as CSV."
     )
 
 
-def _has_header(text: str, separator: str) -> bool:
+def _first_header(text: str, separators: Iterable[str]) -> str | None:
+    """The separator under which the header comes first; None where there is none under any."""
+    places = [(place, separator) for separator in separators if (place := _header_place(text, separator)) is not None]
+    return min(places, key=lambda found: found[0])[1] if places else None
+
+
+def _header_place(text: str, separator: str) -> int | None:
     for number, cells in enumerate(_reader(text, separator)):
         if header_of(cells) is not None:
-            return True
+            return number
         if number >= _HEAD:
-            return False
-    return False
+            break
+    return None
 
 
 def _unwrapped(text: str, separator: str) -> str | None:
@@ -143,12 +149,12 @@ def _row(record: Record, header: Header, guessed: bool, known: Collection[str]) 
     """The row of a record; nothing where all that counts is blank."""
     cells = {name: record.cells[index] for index, name in header.columns.items() if index < len(record.cells)}
     where = f"line {record.line}"
-    if any(cell.strip() for cell in record.cells[header.width :]):
+    if len(record.cells) > header.width or any(cell.strip() for cell in record.cells[header.named :]):
         yield Row(
             where,
             cells,
-            f"has {len(record.cells)} cells, the header has {header.width}: is there a quotation mark or a separator"
-            " too much in a text? Put the line back as it was written and answer again",
+            f"has {len(record.cells)} cells, the header names {header.named}: is there a quotation mark or a separator"
+            " too much in a text? Put the line back as it was written; a column of notes needs a name",
         )
         return
     if not any(cell.strip() for cell in cells.values()):
@@ -157,19 +163,14 @@ def _row(record: Record, header: Header, guessed: bool, known: Collection[str]) 
     if swallowed is not None:
         yield Row(where, cells, "a cell of this line holds other lines: is a quotation mark missing or too much?")
         return
-    for name in READ if guessed else ():
+    for name in ("annotator", "reason") if guessed else ():  # the others hold words and numbers, or are refused
         cell = recoded(cells.get(name, ""), letters_only=name != "reason")
         if cell is None:
             yield Row(where, cells, f"{name}: the file is not UTF-8, and this cell can be read in several ways: save it"
                       " as CSV UTF-8, or name its encoding in backend.options.encoding")  # fmt: skip
             return
         cells[name] = cell
-    yield Row(where, {name: cell for name, cell in cells.items() if name not in TEXTS} | _texts(cells))
-
-
-def _texts(cells: dict[str, str]) -> dict[str, str]:
-    """That a text is there is all that matters of it."""
-    return {name: "…" for name in TEXTS if cells.get(name, "").strip()}
+    yield Row(where, cells)
 
 
 def _holds_key(cell: str, known: Collection[str]) -> bool:
@@ -177,12 +178,11 @@ def _holds_key(cell: str, known: Collection[str]) -> bool:
 
 
 def _is_cut(record: Record, header: Header, text: str) -> bool:
-    """A last line without an end is whole only if what it ends with is not read, or is a closed quote."""
-    if not any(record.cells):
-        return False
+    """A last line without an end that says something is whole only if it ends with what is not read, or is quoted."""
     last = len(record.cells) - 1
-    if last < header.width - 1:
-        return True
-    if header.columns.get(last) not in READ or not record.cells[last]:
+    said = any(name == "choice" and i <= last and record.cells[i].strip() for i, name in header.columns.items())
+    if not said:
         return False
-    return not text.rstrip("\r\n").endswith('"')
+    if last < header.named - 1:
+        return True
+    return header.columns.get(last) in READ and not text.rstrip("\r\n").endswith('"')

@@ -9,7 +9,7 @@ from typing import Any
 from pairloop.errors import MissingExtra
 from pairloop.kit.extras import require
 from pairloop_plugins.exchange.decoding import Unreadable
-from pairloop_plugins.exchange.rows import MOST_COLUMNS, TEXTS, Header, Row, header_of
+from pairloop_plugins.exchange.rows import MOST_COLUMNS, Header, Row, header_of
 
 _HEAD = 20
 _UNPACKED = 10  # times the largest file
@@ -79,7 +79,7 @@ def _rows(title: str, rows: list[tuple[Any, ...]], *, several: bool) -> Iterator
         named = {name: cells[index] for index, name in header.columns.items() if index < len(cells)}
         if any(cell.strip() for cell in named.values()):
             place = f"row {number} of sheet {title}" if several else f"row {number}"
-            yield Row(place, {name: "…" if name in TEXTS and cell else cell for name, cell in named.items()})
+            yield Row(place, named)
 
 
 def _text(value: Any) -> str:
