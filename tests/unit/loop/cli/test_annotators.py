@@ -57,6 +57,10 @@ def test_the_table_has_every_annotator_with_gold_and_agreement(crowd: Path, invo
     text = invoke("annotators", crowd).stdout
     assert all(person["name"] in text for person in people)
     assert "Flags" in text
+    compared = facts(invoke, "annotators", crowd, "--compare", "noisy-bt", "--compare", "majority")["comparison"]
+    assert set(compared["noisy-bt"]["skill"]) == {person["name"] for person in people}
+    assert compared["majority"] == {"skill": {}, "correlation": None}, "a majority knows nothing of people"
+    assert "skill by" in invoke("annotators", crowd, "--compare", "noisy-bt").stdout
 
 
 def test_nobody_is_shown_before_anybody_voted(people: Path, invoke: Invoke) -> None:
