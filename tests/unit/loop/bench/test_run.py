@@ -14,7 +14,9 @@ from pairloop.cli.app import cli
 from pairloop.config.load import parse_config
 from pairloop.config.template import template
 from pairloop.errors import CorruptionDetected, DataError
+from pairloop.kit.ids import make_pair, prompt_id, response_id
 from pairloop.kit.progress import Silent
+from pairloop.registry import Registry
 
 PLAN = """
 [bench]
@@ -181,3 +183,22 @@ def test_data_from_the_command_line_and_what_it_lacks(labels: Path) -> None:
     assert "to run" in listed.output, listed.output
     wrong = runner.invoke(cli, ["bench", str(labels), "--data", "rows"])
     assert wrong.exit_code == 2, wrong.output
+
+
+def test_labels_follow_the_order_of_the_pair_and_only_what_is_sure_measures(labels: Path) -> None:
+    from pairloop.bench.prepared import LABELS as FILE
+    from pairloop.bench.prepared import prepare
+
+    (cell,) = cells(load_plan(labels, {"rows": labels.parent / "rows.jsonl"}))
+    folder = prepare(cell, labels.parent / "cache", "stamp", Registry())
+    found = json.loads((folder / FILE).read_text())
+    expected = {}
+    for row in ROWS:
+        prompt = prompt_id(row["prompt"])
+        ids = [response_id(prompt, row[key]) for key in ("response_a", "response_b")]
+        pair = make_pair(prompt, *ids)
+        if row["sure"] and row["best"] != "tie":
+            expected[pair.id] = int(pair.first != ids[0]) if row["best"] == "a" else int(pair.first == ids[0])
+    assert found == {"clean": expected}
+    assert set(expected.values()) == {0, 1}
+    assert prepare(cell, labels.parent / "cache", "stamp", Registry()) == folder
