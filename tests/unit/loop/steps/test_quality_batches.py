@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,9 @@ def test_gold_votes_neither_train_nor_measure_and_their_texts_are_no_part_of_the
         pool, votes = load_pool(campaign.store), campaign.store.annotations.votes()
         assert sum(vote.arm is Arm.GOLD for vote in votes) == 6
         assert not any(vote.arm is Arm.GOLD for vote in (*training_votes(pool, votes), *holdout_votes(pool, votes)))
+        some = training_votes(pool, votes)[0]
+        about_the_pool, excluded = replace(some, arm=Arm.GOLD), replace(some, excluded=True)
+        assert training_votes(pool, [about_the_pool, excluded]) == [], "also where the pair is one of the data"
         texts = {pool.responses[row].text for row in range(len(pool.responses)) if not pool.trainable[row]}
         assert {f"good {i}" for i in range(6)} <= texts
         to_collecting(campaign)
