@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from pairloop.config.load import read_text, resolve_path, validate
-from pairloop.config.models import Config, Name, PluginOptions, Share
+from pairloop.config.models import Config, Name, PluginOptions, SelectionConfig, Share
 from pairloop.errors import ConfigError, UsageError
 from pairloop.kit.canonical import digest
 from pairloop.kit.options import Options
@@ -148,11 +148,11 @@ class StrategyArm(Options):
 
     name: Name
     """Names it in tables."""
-    strategy: str = "vopt"
-    """Strategy of the active arm."""
+    strategy: str = SelectionConfig().strategy
+    """Strategy of the active arm; left out, the product's default."""
     options: PluginOptions = Field(default_factory=dict)
     """Options of the strategy."""
-    random_share: Share = 0.15
+    random_share: Share = SelectionConfig().random_share
     """Share of each batch drawn uniformly; 1 for a random arm."""
     votes: int | None = Field(default=None, ge=1)
     """Votes of this arm, where it is not to spend as many as the others."""
