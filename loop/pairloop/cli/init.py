@@ -139,7 +139,7 @@ def _data_changes(
         raise UsageError(
             f"{data}: simulated annotators need a gold score, and not every response has a number"
             ' "gold" in its metadata',
-            "Add it, or take another backend: replay (recorded votes), manual (your own program).",
+            "Add it, or take another backend: csv (people), replay (recorded votes), manual (your own program).",
         )
     elif kind == "manual":
         message("The backend is 'manual': answers come from your own program (Campaign.ask and Campaign.tell).")

@@ -10,7 +10,8 @@ from pairloop_plugins.exchange.decoding import Unreadable
 
 README = "README.txt"
 TEXTS = "texts"
-_LOCKS = ("~$", ".~lock.", ".")
+_LOCKS = ("~$", ".")
+_SYSTEM = frozenset({"thumbs.db", "desktop.ini"})
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".download", ".swp", "~", ".bak")
 
 
@@ -33,7 +34,8 @@ def found_files(folders: Mapping[str, Path]) -> Iterator[Found]:
         done.add(folder.resolve())
         for path in sorted(folder.iterdir()):
             name = path.name
-            if name == README or name.startswith(_LOCKS) or name.casefold().endswith(_UNFINISHED):
+            lower = name.casefold()
+            if name == README or name.startswith(_LOCKS) or lower.endswith(_UNFINISHED) or lower in _SYSTEM:
                 continue
             try:
                 about = path.lstat()

@@ -3,10 +3,14 @@
 import csv
 import io
 import os
+import sqlite3
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import openpyxl
@@ -269,6 +273,33 @@ def test_what_is_no_table_is_refused_with_what_it_is(desk: Desk, name: str, data
     assert words in problem
 
 
+def test_a_refused_file_leaves_everything_that_is_stored_as_it_was(desk: Desk, tmp_path: Path) -> None:
+    """40 damaged versions of a file whose whole version was taken before."""
+    path = desk.put("a.csv", *((i, word) for i, word in enumerate(("left", "right", "same", "skip"))))
+    whole = path.read_bytes()
+    desk.news()
+    before, refusals = stored(tmp_path), 0
+    for seed in range(40):
+        random = Random(seed)
+        data = bytearray(whole)
+        for _ in range(3):
+            data[random.randrange(len(data))] = random.randrange(256)
+        path.write_bytes(data)
+        if desk.refused():
+            refusals += 1
+            assert stored(tmp_path) == before, seed
+        path.write_bytes(whole)
+        desk.poll()
+        before = stored(tmp_path)
+    assert refusals > 20
+
+
+def stored(folder: Path) -> list[str]:
+    """All that the backend remembers, but for what the files looked like."""
+    with closing(sqlite3.connect(folder / "backend" / "exchange.db")) as db:
+        return [line for line in db.iterdump() if '"seen"' not in line]
+
+
 def test_limits(open_backend: Make, make_task: Callable[..., Task]) -> None:
     desk = Desk(open_backend, [make_task()], max_file_mb=0.01, max_rows=50)
     desk.drop("large.csv", b"key,choice\n" + b"x" * 20_000)
@@ -291,7 +322,7 @@ def test_links_and_pipes_are_not_followed(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_locks_and_unfinished_downloads_are_passed_over(desk: Desk) -> None:
-    for name in ("~$a.xlsx", ".~lock.a.csv#", ".hidden.csv", "a.csv.crdownload", "a.tmp", "a.csv.part"):
+    for name in ("~$a.xlsx", ".~lock.a.csv#", ".hidden.csv", "a.csv.crdownload", "a.tmp", "a.csv.part", "Thumbs.db"):
         desk.drop(name, b"nonsense")
     (desk.backend.inbox / "folder.csv").mkdir()
     assert desk.refused() == {}
@@ -456,7 +487,30 @@ def test_a_workbook_cut_at_any_place_is_refused(desk: Desk) -> None:
     assert desk.news() == [(0, "ann", "left")]
 
 
+def test_without_openpyxl_a_workbook_is_refused_with_what_to_do(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.drop("a.xlsx", workbook([["key", "choice"], [desk.keys[0], "left"]]))
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    (problem,) = desk.refused()["inbox/a.xlsx"]
+    assert "pairloop[xlsx]" in problem
+    assert "save it as CSV" in problem
+
+
 # ------------------------------------------------------------------------------------------------ the rest
+
+
+def test_the_same_batch_gives_the_same_bytes_however_it_is_pushed(
+    tmp_path: Path, make_context: Callable[..., BackendContext], make_task: Callable[..., Task]
+) -> None:
+    tasks = [make_task(i, f"left {i}", "=right") for i in range(7)]
+    written = []
+    for name, size in (("whole", 7), ("pieces", 2)):
+        backend = ExchangeBackend("csv", CsvOptions(annotators=("ann", "bob")), make_context(tmp_path / name))
+        for start in range(0, 7, size):
+            backend.publish(tasks[start : start + size])
+        written.append({path.name: path.read_bytes() for path in backend.outbox.glob("*.csv")})
+        backend.close()
+    assert written[0] == written[1]
+    assert len(written[0]) == 2
 
 
 def test_refusals_are_reconsidered_by_the_next_process(desk: Desk, open_backend: Make) -> None:
