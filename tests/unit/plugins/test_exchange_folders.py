@@ -17,7 +17,7 @@ import openpyxl
 import pytest
 
 from pairloop.errors import ConfigError
-from pairloop.kit import clock
+from pairloop.kit import clock, failpoints
 from pairloop.kit.spreadsheets import is_formula
 from pairloop.protocols import BackendContext
 from pairloop.records import Annotation, Choice, Page, Prelabel, Task
@@ -166,6 +166,14 @@ def test_a_name_that_is_filled_in_later_replaces_nobody(desk: Desk) -> None:
     assert desk.news() == [(0, "bob", "right")]
 
 
+def test_a_name_with_another_answer_leaves_the_unnamed_one(desk: Desk) -> None:
+    """It may be another person, who saved under the same file name."""
+    desk.put("a.csv", (0, "left"), who="")
+    desk.news()
+    desk.put("a.csv", (0, "right"), who="bob")
+    assert desk.news() == [(0, "bob", "right")]
+
+
 # ----------------------------------------------------------------------------------------------- refusals
 
 
@@ -220,6 +228,64 @@ def test_keys_are_known_or_named(desk: Desk, key: str, words: str | None) -> Non
     desk.drop("a.csv", f"key,choice,annotator\n{key.format(desk.keys[0])},left,ann\n".encode())
     problems = desk.refused().get("inbox/a.csv", ())
     assert (words is None and not problems) or (len(problems) == 1 and words is not None and words in problems[0])
+
+
+def test_a_separator_too_much_in_a_text_moves_no_cell_unseen(desk: Desk) -> None:
+    """The 1 of a text would be taken for the answer."""
+    desk.drop("a.csv", f"key,left,right,choice,annotator\n{desk.keys[0]},some text,=1+,1,,\n".encode())
+    (problem,) = desk.refused()["inbox/a.csv"]
+    assert "has 6 cells, the header names 5" in problem
+
+
+def test_a_quotation_mark_too_much_swallows_no_line_unseen(desk: Desk) -> None:
+    """The answer to the second line would be taken for that to the first."""
+    one, other = desk.keys[:2]
+    desk.drop("a.csv", f'key,prompt,choice,annotator\n{one},"text,,ann\n{other},text",right,ann\n'.encode())
+    (problem,) = desk.refused()["inbox/a.csv"]
+    assert problem.startswith("line 2, a cell of this line holds other lines")
+
+
+def test_lines_that_became_one_cell_each_are_taken_apart(desk: Desk) -> None:
+    """Opened with the wrong separator, then saved: every line is one quoted cell."""
+    lines = ["key,choice,annotator,reason", f'{desk.keys[0]},left,ann,"why, and ""how"""', f"{desk.keys[1]},B,ann,"]
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=";", quoting=csv.QUOTE_ALL).writerows([line] for line in lines)
+    desk.drop("a.csv", out.getvalue().encode())
+    assert desk.news() == [(0, "ann", "left"), (1, "ann", "right")]
+    assert desk.backend.poll(None).annotations[0].reason == 'why, and "how"'
+
+
+@pytest.mark.parametrize(
+    ("encoding", "option", "name", "read_as"),
+    [
+        ("cp1252", None, "Jürgen", "Jürgen"),
+        ("mac_roman", None, "Jürgen", None),
+        ("mac_roman", "mac_roman", "Jürgen", "Jürgen"),
+        ("cp1251", "cp1251", "Ольга", "Ольга"),
+        ("cp1252", "ascii", "Jürgen", None),
+        ("cp1252", "cp1251", "ann", "ann"),
+    ],
+)
+def test_names_are_read_in_the_encoding_that_is_certain(
+    open_backend: Make,
+    make_task: Callable[..., Task],
+    encoding: str,
+    option: str | None,
+    name: str,
+    read_as: str | None,
+) -> None:
+    desk = Desk(open_backend, [make_task()], encoding=option)
+    text = f"key,prompt,choice,annotator\n{desk.keys[0]},ü,left,{name}\n"
+    desk.drop("a.csv", text.encode(encoding, "replace"))
+    page = desk.poll()
+    assert [one.annotator for one in page.annotations] == ([read_as] if read_as else [])
+    assert len(page.refused) == (read_as is None)
+
+
+def test_utf_8_beside_another_byte_is_still_utf_8(desk: Desk) -> None:
+    row = f"key,prompt,choice,annotator\n{desk.keys[0]},".encode() + b"\xff,left," + "Björk\n".encode()
+    desk.drop("a.csv", row)
+    assert desk.news() == [(0, "Björk", "left")]
 
 
 def test_a_key_in_other_letters_and_quotes_is_the_key(desk: Desk) -> None:
@@ -513,12 +579,36 @@ def test_the_same_batch_gives_the_same_bytes_however_it_is_pushed(
     assert len(written[0]) == 2
 
 
-def test_refusals_are_reconsidered_by_the_next_process(desk: Desk, open_backend: Make) -> None:
+def test_refusals_are_reconsidered_by_the_next_process(
+    desk: Desk, open_backend: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its options may know the word that the last one refused."""
+    monkeypatch.setattr(clock, "_source", lambda: datetime.now(UTC) + timedelta(minutes=1))
     desk.put("a.csv", (0, "links"))
     assert "inbox/a.csv" in desk.refused()
     later = open_backend(words={"links": "left"})
     assert [desk.told(one) for one in later.poll(None).annotations] == [(0, "ann", "left")]
+
+
+@pytest.mark.parametrize("call", ["lookup", "poll", "publish"])
+def test_a_question_whose_file_a_crash_prevented_is_written_by_the_next_call(
+    open_backend: Make, make_task: Callable[..., Task], call: str
+) -> None:
+    def die(name: str) -> None:
+        if name == "exchange.published":
+            raise RuntimeError("dead")
+
+    tasks = [make_task(0)]
+    failpoints.set_handler(die)
+    try:
+        with pytest.raises(RuntimeError, match="dead"):
+            open_backend().publish(tasks)
+    finally:
+        failpoints.set_handler(None)
+    later = open_backend()
+    assert not later.outbox.exists()
+    later.lookup([]) if call == "lookup" else later.poll(None) if call == "poll" else later.publish([])
+    assert tasks[0].key in (later.outbox / "round-0001.csv").read_text(encoding="utf-8-sig")
 
 
 def test_a_change_within_one_tick_of_the_clock_is_seen(desk: Desk) -> None:
