@@ -12,6 +12,7 @@ from pairloop.bench.results import load
 from pairloop.bench.runner import run_plan
 from pairloop.cli.app import cli
 from pairloop.config.load import parse_config
+from pairloop.config.models import SelectionConfig
 from pairloop.config.template import template
 from pairloop.errors import CorruptionDetected, DataError
 from pairloop.kit.ids import make_pair, prompt_id, response_id
@@ -56,7 +57,7 @@ def plan_file(tmp_path: Path) -> Path:
 def test_a_cell_is_the_products_own_campaign(plan_file: Path) -> None:
     cell = list(cells(load_plan(plan_file)))[1]
     config = parse_config(template(cell.config), "cell")
-    assert config.selection.strategy == "logdet"
+    assert config.selection.strategy == SelectionConfig().strategy
     assert (config.round.size, cell.rounds, config.budget.labels) == (20, (20, 40), 40)
     assert (config.holdout.share, config.backend.prelabels) == (0.0, "off")
 
