@@ -22,7 +22,7 @@ from pairloop_reward.likelihood import LEFT, TIE, Float64, Votes, side_log_proba
 
 FEWEST_VOTES = 20
 _SPREAD = 0.5  # of log T before any vote: a factor of 1.6 either way
-_DRIFT = 0.15  # by how much log T of the pool may differ from log T of the pairs that selection liked
+_DRIFT = 0.3  # by how much log T of the pool may differ from log T of the pairs that selection liked
 _RANGE = 3.0  # |log T| searched
 
 
