@@ -122,6 +122,8 @@ def long_name(key: str, name: str) -> str:
 
 
 def _units(text: str) -> int:
+    if 2 * len(text) <= CELL:  # then it fits, whatever its characters are
+        return len(text)
     return len(text) + sum(char > "\uffff" for char in text)
 
 
