@@ -1,12 +1,17 @@
 """Answers as JSON: plain lines, what Prodigy and Argilla give back, and what is neither."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from pairloop.kit.ids import assignment_key
-from pairloop.records import Choice
+from pairloop.protocols import BackendContext
+from pairloop.records import Choice, Prelabel, Task
+from pairloop_plugins.exchange.backend import ExchangeBackend
 from pairloop_plugins.exchange.options import JsonlExchangeOptions
 from pairloop_plugins.exchange.reading import Asked, Refusal, Statement, read_file
 
@@ -112,3 +117,23 @@ def test_lines_cut_at_any_byte_say_what_they_said_or_are_refused() -> None:
         assert said == whole[: len(said)]
         taken += 1
     assert taken == 5
+
+
+def test_argillas_own_records_go_there_and_back(tmp_path: Path, make_context: Callable[..., BackendContext]) -> None:
+    """Through the SDK's reader and writer of files, where it is installed."""
+    argilla = pytest.importorskip("argilla", reason="Argilla's SDK is not installed")
+    from argilla.records._io import JsonIO
+
+    backend = ExchangeBackend("jsonl", JsonlExchangeOptions(shape="argilla"), make_context())
+    guess = Prelabel(Choice.LEFT, 0.7, "m", shown=True)
+    backend.publish([Task(key, 1, 0, f"q{key}", "a prompt", "one", "two", prelabel=guess) for key in KEYS])
+    user, answered = UUID(int=7), []
+    for record in JsonIO._records_from_json(backend.outbox / "round-0001.json"):
+        responses = [argilla.Response("choice", "tie", user_id=user), argilla.Response("reason", "why", user_id=user)]
+        answered.append(argilla.Record(id=record.id, fields=dict(record.fields), responses=responses))
+    JsonIO.to_json(answered, backend.inbox / "back.json")
+    found = backend.poll(None).annotations
+    assert {(one.key, one.choice, one.reason, one.annotator) for one in found} == {
+        (key, Choice.TIE, "why", str(user)) for key in KEYS
+    }
+    backend.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from pairloop.campaign import Campaign
 from pairloop.store import Store
 
 Invoke = Callable[..., Result]
@@ -48,6 +49,27 @@ def test_a_campaign_by_files_from_init_to_its_end(files: Path, invoke: Invoke) -
         votes = store.annotations.votes()
     assert [vote.choice.value for vote in votes] == ["left"] * 6 + ["right"] * 6
     assert {vote.annotator for vote in votes} == {"ann"}
+
+
+def test_a_waiting_run_takes_files_as_they_come(files: Path) -> None:
+    """The folders are watched: half a batch, a bad file that is mended, the rest."""
+    acts = iter(range(10))
+
+    def people(_seconds: float) -> None:
+        round_number = campaign.store.rounds.latest().number
+        written = files / "outbox" / f"round-{round_number:04d}.csv"
+        act = next(acts) % 2
+        if act == 0:
+            (files / "inbox" / f"{round_number}.csv").write_text("key,choice\nnonsense,left\n")
+        elif act == 1:
+            assert [file["file"] for file in campaign.store.refused_files()] == [f"inbox/{round_number}.csv"]
+            answer(written, "left", files / "inbox" / f"{round_number}.csv")
+
+    with Campaign(files) as campaign:
+        outcome = campaign.run(wait=5, sleep=people)
+        assert type(outcome).__name__ == "Finished"
+        assert len(campaign.store.annotations.votes()) == 12
+        assert campaign.store.refused_files() == []
 
 
 def test_a_refused_file_is_named_everywhere_and_stops_nobody(files: Path, invoke: Invoke) -> None:
