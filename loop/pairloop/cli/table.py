@@ -22,6 +22,9 @@ COMMANDS: dict[str, Entry] = {
     "annotators": Entry(
         f"{_HERE}.annotators:annotators", "Show how annotators do, and decide whose votes count.", "Look at it"
     ),
+    "leaderboard": Entry(
+        f"{_HERE}.leaderboard:leaderboard", "Rank the models whose responses people compared.", "Look at it"
+    ),
     "export": Entry(f"{_HERE}.export:export", "Write preferences, votes, verdicts or disagreements.", "Look at it"),
     "bench": Entry(f"{_HERE}.bench:bench", "Compare strategies, models and annotators.", "Look at it"),
     "doctor": Entry(
