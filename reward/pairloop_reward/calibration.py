@@ -104,7 +104,7 @@ def _moderated(votes: Votes, difference: Float64, fit: HeadFit) -> Float64:
 
 
 def _log_temperature(signed: Float64, weight: Float64, flip_rate: float, centre: float, spread: float) -> float:
-    """log T of margins signed by the outcome (n,), under a log-normal prior: a handful of lucky votes decides little."""
+    """log T of margins signed by the outcome (n,), under a log-normal prior: a few lucky votes decide little."""
     found = minimize_scalar(
         lambda log_t: _loss(signed, weight, flip_rate, log_t) + 0.5 * ((log_t - centre) / spread) ** 2,
         bounds=(-_RANGE, _RANGE), method="bounded", options={"xatol": 1e-6},

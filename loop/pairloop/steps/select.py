@@ -161,7 +161,7 @@ def _prelabels(
         return {}
     out: dict[str, Prelabel] = {}
     sides = [pairs[assignment.pair_id].displayed(assignment.flipped) for assignment in assignments]
-    rows = np.array([[pool.row_of[left], pool.row_of[right]] for left, right in sides]).reshape(-1, 2)
+    rows = np.array([[pool.row_of[left], pool.row_of[right]] for left, right in sides], dtype=np.int32).reshape(-1, 2)
     for assignment, p_left in zip(assignments, posterior.probability(rows).tolist(), strict=True):
         blind = assignment.arm in (Arm.HOLDOUT, Arm.RANDOM, Arm.GOLD) or (
             unit_interval(ctx.config.campaign.seed, "blind", assignment.round, assignment.pair_id)
