@@ -49,13 +49,13 @@ def _tell_table(found: Table) -> None:
     for each in found.influence[:_SHOWN]:
         first = "" if each.first is None else f"; {each.first} first"
         line(
-            f"  without {each.annotator} ({each.votes:g} votes): {each.model} {POINTS * each.change:+.0f} points{first}"
+            f"  without {each.annotator} ({each.votes:,.0f} votes): {each.model} {POINTS * each.change:+.0f} points{first}"
         )
 
 
 def _row(row: Standing) -> list[Any]:
     rank = f"{row.rank}" if row.rank_low is None else f"{row.rank} [{row.rank_low}, {row.rank_high}]"
-    tallies = (f"{n:,.8g}" for n in (row.votes, row.wins, row.ties, row.losses))
+    tallies = (f"{n:,.1f}".removesuffix(".0") for n in (row.votes, row.wins, row.ties, row.losses))
     return [rank, row.model, _rating(row.score), *tallies, f"{row.strength:.4f}"]
 
 

@@ -4,7 +4,8 @@ Votes of one annotator, and votes on one prompt, hang together. The variance is 
 (2011, "Robust inference with multiway clustering"), V = V_annotator + V_prompt − V_both. The first two are cluster
 jackknives (CV3; MacKinnon, Nielsen & Webb 2023, "Leverage, influence, and the jackknife in clustered regression
 models"), which a sandwich falls short of when clusters are few or unequal; leaving one cluster out is one Newton step
-from the maximum, ``(H − H_g)⁻¹ s_g``. Where V is smaller than one of its parts, which is noise, the larger is taken.
+from the maximum, ``(H − H_g)⁻¹ s_g``. Their factor (G − 1)/G is left out, which errs on the side of wider intervals
+(as HC3 does). Where V is smaller than one of its parts, which is noise, the larger is taken.
 """
 
 from collections.abc import Iterable
@@ -81,7 +82,7 @@ def spread(fit: Fit, annotator: IntArray, prompt: IntArray) -> Spread | None:
     used = [(size, cluster) for size, cluster in zip(sizes, (annotator, prompt), strict=True) if size > 1]
     if not used:
         return None
-    one_way = [_jackknife(left, size) for left, size in zip((people, texts), sizes, strict=True) if size > 1]
+    one_way = [_jackknife(left) for left, size in zip((people, texts), sizes, strict=True) if size > 1]
     found = max([*one_way, _two_way(fit, annotator, prompt, one_way)], key=lambda v: float(np.trace(v)))
     degrees = np.min([_clusters_of(fit, cluster) for _, cluster in used], axis=0) - 1
     for left, size in zip((people, texts), sizes, strict=True):
@@ -91,8 +92,8 @@ def spread(fit: Fit, annotator: IntArray, prompt: IntArray) -> Spread | None:
     return Spread(found, degrees, min(size for size, _ in used) - 1, people)
 
 
-def _jackknife(left: LeftOut, clusters: int) -> FloatArray:
-    return np.asarray((clusters - 1) / clusters * left.steps.T @ left.steps)
+def _jackknife(left: LeftOut) -> FloatArray:
+    return np.asarray(left.steps.T @ left.steps)
 
 
 def _two_way(fit: Fit, annotator: IntArray, prompt: IntArray, one_way: list[FloatArray]) -> FloatArray:

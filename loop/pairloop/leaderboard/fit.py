@@ -60,10 +60,9 @@ def maximise(problem: Problem, start: FloatArray | None = None) -> Fit:
 
 def _newton(problem: Problem, at: FloatArray, gradient: FloatArray) -> FloatArray:
     try:
-        factor = cho_factor(problem.hessian(at))
+        return np.asarray(cho_solve(cho_factor(problem.hessian(at)), gradient))
     except (LinAlgError, ValueError) as error:
         raise Diverged("the votes do not determine the scores of these models") from error
-    return np.asarray(cho_solve(factor, gradient))
 
 
 def _improved(problem: Problem, at: FloatArray, direction: FloatArray) -> FloatArray:

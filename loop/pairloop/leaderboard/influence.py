@@ -7,6 +7,7 @@ import numpy as np
 from pairloop.errors import Diverged
 from pairloop.leaderboard.covariance import LeftOut
 from pairloop.leaderboard.fit import Fit, maximise
+from pairloop.leaderboard.graph import parts
 from pairloop.posterior import FloatArray, IntArray
 from pairloop.protocols import BoolArray
 
@@ -50,13 +51,22 @@ def influences(fit: Fit, annotator: IntArray, left: LeftOut) -> tuple[Influence,
 
 
 def without(fit: Fit, rows: BoolArray) -> FloatArray | None:
-    """(M,) scores by these rows only; None where they do not determine them."""
+    """(M,) scores by these rows only, on the same mean; None where they leave models uncompared.
+
+    Who has won or lost everything in these rows is placed as in a table of its own (`Problem.pseudo`).
+    """
     problem = fit.problem
     kept = {name: getattr(problem, name)[rows] for name in ("a", "b", "points", "weight", "covariates")}
+    part = next(parts(kept["a"], kept["b"], kept["points"], kept["weight"], problem.models), None)
+    if part is None or len(part.models) < problem.models:
+        return None
+    anchored = np.flatnonzero(part.anchored) if part.anchored.any() else np.arange(problem.models)
+    again = replace(problem, **kept, anchored=anchored, pseudo=np.flatnonzero(~part.anchored))
     try:
-        return maximise(replace(problem, **kept), fit.at).scores
+        scores = maximise(again, fit.at).scores
     except Diverged:
         return None
+    return np.asarray(scores - scores[problem.anchored].mean())
 
 
 def _first(scores: FloatArray) -> int:

@@ -16,9 +16,10 @@ from pairloop.kit.clock import now
 from pairloop.kit.versions import installed_versions
 from pairloop.metrics import Estimate
 from pairloop.records import Assignment
-from pairloop.report import agreement, examples, learning, people, policy, rounds, selection
+from pairloop.report import agreement, examples, leaderboard, learning, people, policy, rounds, selection
 from pairloop.report.agreement import Agreement
 from pairloop.report.examples import ExampleGroup
+from pairloop.report.leaderboard import Models
 from pairloop.report.learning import ArmPoint, Calibration, Point
 from pairloop.report.people import Habits, People
 from pairloop.report.policy import Duel, Tuning
@@ -74,6 +75,7 @@ class Facts:
     people: People
     habits: Habits
     anchoring: Anchoring | None
+    models: Models | None
     tunings: tuple[Tuning, ...]
     duels: tuple[Duel, ...]
     examples: tuple[ExampleGroup, ...]
@@ -119,6 +121,7 @@ def gather(store: Store, config: Config, remeasured: Mapping[int, Mapping[str, A
         people=people.people(table, quality(store)),
         habits=people.habits(table),
         anchoring=read_anchoring(store),
+        models=leaderboard.models(store, assignments, seed=config.campaign.seed),
         tunings=policy.tunings(store.models.all("policy")),
         duels=policy.duels(table, responses),
         examples=examples.example_groups(table, responses, assignments),

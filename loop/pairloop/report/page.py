@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pairloop.leaderboard.board import POINTS, rating
 from pairloop.metrics import Estimate
 from pairloop.records import PromptContent
 from pairloop.report import numbers, plots, visible
@@ -34,6 +35,10 @@ def render(facts: Facts) -> str:
         short=numbers.short,
         plural=numbers.plural,
         signed=numbers.signed,
+        rated=_rated,
+        rating=rating,
+        tally=lambda votes: f"{votes:,.1f}".removesuffix(".0"),
+        points=lambda score: f"{POINTS * score:+.0f}".replace("-", numbers.MINUS),
         pct=lambda value: "–" if value is None else f"{100 * value:.0f} %",
         share=_share,
         amount=_amount,
@@ -61,6 +66,14 @@ def _share(estimate: Estimate | None, unit: str = "group") -> Markup:
 def _amount(estimate: Estimate | None, unit: str = "group") -> Markup:
     """An estimate as a plain number with interval and n, as HTML."""
     return _estimate(estimate, numbers.amount, unit, percent=False)
+
+
+def _rated(score: Estimate) -> Markup:
+    """A score of the leaderboard as a rating with its interval, as HTML."""
+    html = Markup('{:.0f} <span class="ci">{}</span>')
+    if score.low is None or score.high is None:
+        return html.format(rating(score.value), "[no interval]")
+    return html.format(rating(score.value), f"[{rating(score.low):.0f}, {rating(score.high):.0f}]")
 
 
 def _anytime(found: dict[str, Any]) -> Markup:
