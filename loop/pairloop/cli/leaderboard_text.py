@@ -48,9 +48,8 @@ def _tell_table(found: Table) -> None:
         line(f"Told apart at 5 %, all pairs at once: {told} of {len(found.pairs)} pairs")
     for each in found.influence[:_SHOWN]:
         first = "" if each.first is None else f"; {each.first} first"
-        line(
-            f"  without {each.annotator} ({each.votes:,.0f} votes): {each.model} {POINTS * each.change:+.0f} points{first}"
-        )
+        moved = f"{each.model} {POINTS * each.change:+.0f} points"
+        line(f"  without {each.annotator} ({each.votes:,.0f} votes): {moved}{first}")
 
 
 def _row(row: Standing) -> list[Any]:
