@@ -11,6 +11,7 @@ from pairloop.cli.options import debug_option, dry_run_option, folder_argument, 
 @folder_argument
 @click.option("--votes", "what", flag_value="votes", help="Single votes instead of preferences.")
 @click.option("--verdicts", "what", flag_value="verdicts", help="One line a pair with its probability.")
+@click.option("--pairs", "what", flag_value="pairs", help="Pairs with all their votes, as the source jsonl reads them.")
 @click.option(
     "--disagreements",
     "what",
@@ -40,8 +41,8 @@ def export(
     with a mark, and not in preferences and verdicts. CSV cells that a spreadsheet would take for a formula begin with
     an apostrophe.
     """
-    from pairloop.cli.export_rows import COLUMNS, ROWS
-    from pairloop.cli.export_text import encode
+    from pairloop.exports.rows import COLUMNS, ROWS
+    from pairloop.exports.text import encode
     from pairloop.cli.opening import open_store, writable_target
     from pairloop.cli.output import emit_bytes, emit_json, line
     from pairloop.errors import UsageError

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from pairloop import Annotation, Campaign, Choice
-from pairloop.cli.export_text import cell
+from pairloop.exports.text import cell
 
 
 @pytest.fixture
@@ -108,6 +108,8 @@ def test_the_columns_of_a_csv_are_the_keys_of_the_rows(what, judged, invoke) -> 
     folder, _ = judged
     extra = [what] if what else []
     keys = list(lines(invoke("export", folder, *extra).stdout)[0])
+    if what is None:
+        keys.remove("annotations")  # lists of objects are no cells; the columns n, p and annotators sum them up
     assert next(csv.reader(invoke("export", folder, "--format", "csv", *extra).stdout.splitlines())) == keys
 
 

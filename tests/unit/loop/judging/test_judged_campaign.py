@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pairloop.campaign import Campaign, Finished
-from pairloop.cli.export_rows import preference_rows, verdict_rows, vote_rows
+from pairloop.exports.rows import preference_rows, verdict_rows, vote_rows
 from pairloop.judging.facts import judge_sentence
 from pairloop.judging.votes import Judgement, judge_data, judgements
 from pairloop.records import AnnotatorKind, Arm, Choice, Vote

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Pool:
+class Pool:
     """What rows look up: prompts with their reason of exclusion, responses and pairs by id."""
 
     prompts: Mapping[str, tuple[Prompt, str | None]]
@@ -24,7 +24,8 @@ class _Pool:
     pairs: Mapping[str, Pair]
 
     @classmethod
-    def of(cls, store: Store) -> "_Pool":
+    def of(cls, store: Store) -> "Pool":
+        """What a store has, read once."""
         return cls(
             {prompt.id: (prompt, excluded) for prompt, _, excluded in store.pool.prompts()},
             {response.id: response for response in store.pool.responses()},
@@ -32,16 +33,18 @@ class _Pool:
         )
 
     def prompt(self, pair: str) -> tuple[Prompt, str | None]:
+        """The prompt of a pair, and why it is excluded if it is."""
         return self.prompts[self.pairs[pair].prompt_id]
 
 
 def preference_rows(store: Store) -> list[Row]:
     """One row a pair: chosen is the response that more votes prefer; equal shares are a tie, first before second."""
-    pool, votes = _Pool.of(store), _by_pair(store)
-    return [_preference(pool, verdict, votes[verdict.pair_id]) for verdict in verdicts(store.annotations.votes())]
+    pool, votes = Pool.of(store), by_pair(store.annotations.votes())
+    return [preference(pool, verdict, votes[verdict.pair_id]) for verdict in verdicts(store.annotations.votes())]
 
 
-def _preference(pool: _Pool, verdict: Verdict, votes: list[Vote]) -> Row:
+def preference(pool: Pool, verdict: Verdict, votes: list[Vote]) -> Row:
+    """The row of a pair, by these votes and their verdict."""
     pair = pool.pairs[verdict.pair_id]
     prompt, excluded = pool.prompt(pair.id)
     swapped = verdict.p_first < 0.5
@@ -57,22 +60,72 @@ def _preference(pool: _Pool, verdict: Verdict, votes: list[Vote]) -> Row:
         "disagreement": verdict.disagreement,
         "annotators": sorted({vote.annotator for vote in votes}),
         "kinds": sorted({vote.kind.value for vote in votes}),
-        **_where(votes),
+        **where(votes),
         "group": prompt.group,
         "excluded": excluded,
         "pair": pair.id,
         "chosen_model": _models(pool.responses[chosen]),
         "rejected_model": _models(pool.responses[rejected]),
+        "annotations": [annotation(vote, chosen) for vote in votes],
+    }
+
+
+def pair_rows(store: Store) -> list[Row]:
+    """One row a pair with every vote that stands, in the form that the source ``jsonl`` reads.
+
+    Votes of excluded annotators, votes on gold items and skips are among the annotations, with what they are.
+    """
+    pool, everything = Pool.of(store), by_pair(store.annotations.votes(), everything=True)
+    return [_pair(pool, pool.pairs[pair], votes) for pair, votes in everything.items()]
+
+
+def _pair(pool: Pool, pair: Pair, votes: list[Vote]) -> Row:
+    prompt, excluded = pool.prompt(pair.id)
+    first, second = pool.responses[pair.first], pool.responses[pair.second]
+    return {
+        "prompt": content_json(prompt.content),
+        "response_a": first.text,
+        "response_b": second.text,
+        "model_a": _models(first),
+        "model_b": _models(second),
+        "annotations": [annotation(vote, pair.first) for vote in votes],
+        "group": prompt.group,
+        "metadata": dict(prompt.metadata),
+        "metadata_a": dict(first.metadata),
+        "metadata_b": dict(second.metadata),
+        **where(votes),
+        "excluded": excluded,
+        "pair": pair.id,
+    }
+
+
+def annotation(vote: Vote, first: str) -> Row:
+    """A vote as an annotation of the source ``jsonl``; "a" is the response with the id ``first``."""
+    sides = ("a", "b") if vote.left == first else ("b", "a")
+    preference = {Choice.LEFT: sides[0], Choice.RIGHT: sides[1]}.get(vote.choice, vote.choice.value)
+    return {
+        "annotator": vote.annotator,
+        "type": vote.kind.value,
+        "preference": preference,
+        "strength": vote.strength,
+        "reason": vote.reason,
+        "seconds": vote.seconds,
+        "prompt_rating": vote.prompt_rating,
+        "displayed_left": sides[0],
+        "prelabel_shown": vote.prelabel_shown,
+        "arm": vote.arm.value,
+        "round": vote.round,
+        "excluded": vote.excluded,
     }
 
 
 def verdict_rows(store: Store) -> list[Row]:
     """One row a pair, in the stored order of its responses."""
-    pool, votes = _Pool.of(store), _by_pair(store)
+    pool, votes = Pool.of(store), by_pair(store.annotations.votes())
     return [_verdict(pool, verdict, votes[verdict.pair_id]) for verdict in verdicts(store.annotations.votes())]
 
 
-def _verdict(pool: _Pool, verdict: Verdict, votes: list[Vote]) -> Row:
+def _verdict(pool: Pool, verdict: Verdict, votes: list[Vote]) -> Row:
     pair = pool.pairs[verdict.pair_id]
     prompt, _ = pool.prompt(pair.id)
     return {
@@ -83,17 +136,17 @@ def _verdict(pool: _Pool, verdict: Verdict, votes: list[Vote]) -> Row:
         "p_first": verdict.p_first,
         "n": verdict.n,
         "disagreement": verdict.disagreement,
-        **_where(votes),
+        **where(votes),
     }
 
 
 def vote_rows(store: Store) -> list[Row]:
     """One row a vote that stands, skips included."""
-    pool = _Pool.of(store)
+    pool = Pool.of(store)
     return [_vote(pool, vote) for vote in store.annotations.votes()]
 
 
-def _vote(pool: _Pool, vote: Vote) -> Row:
+def _vote(pool: Pool, vote: Vote) -> Row:
     prompt, _ = pool.prompt(vote.pair_id)
     return {
         "key": vote.key,
@@ -117,16 +170,16 @@ def _vote(pool: _Pool, vote: Vote) -> Row:
     }
 
 
-def _by_pair(store: Store) -> dict[str, list[Vote]]:
-    """Votes that judge and count, by pair."""
+def by_pair(votes: Iterable[Vote], *, everything: bool = False) -> dict[str, list[Vote]]:
+    """Votes that judge and count by pair, in order of arrival; ``everything``: skips and excluded annotators too."""
     found: dict[str, list[Vote]] = {}
-    for vote in store.annotations.votes():
-        if vote.choice is not Choice.SKIP and not vote.excluded:
+    for vote in votes:
+        if everything or (vote.choice is not Choice.SKIP and not vote.excluded):
             found.setdefault(vote.pair_id, []).append(vote)
     return found
 
 
-def _where(votes: list[Vote]) -> Row:
+def where(votes: list[Vote]) -> Row:
     """Arm and round of the latest question about the pair."""
     last = max(votes, key=lambda vote: vote.round)
     return {"arm": last.arm.value, "round": last.round}
@@ -144,7 +197,7 @@ def disagreement_rows(store: Store) -> list[Row]:
     ``bits`` says how much: votes times the entropy of what people said; plus two for each vote against the gold answer;
     plus, for each vote, how much more it surprised the model than a coin would have.
     """
-    pool, gold = _Pool.of(store), {row.pair_id: row for row in store.quality.gold()}
+    pool, gold = Pool.of(store), {row.pair_id: row for row in store.quality.gold()}
     predicted = store.models.predictions()
     everything: dict[str, list[Vote]] = {}
     for vote in store.annotations.votes():
@@ -155,7 +208,7 @@ def disagreement_rows(store: Store) -> list[Row]:
 
 
 def _disagreement(
-    pool: _Pool, pair_id: str, votes: list[Vote], gold: GoldRow | None, predicted: Mapping[int, float]
+    pool: Pool, pair_id: str, votes: list[Vote], gold: GoldRow | None, predicted: Mapping[int, float]
 ) -> Row:
     pair, people = pool.pairs[pair_id], [v for v in votes if v.kind is not AnnotatorKind.MODEL and not v.excluded]
     said = [_preferred(vote) for vote in people]
@@ -189,7 +242,7 @@ def _disagreement(
             }
             for vote in votes
         ],
-        **_where(votes),
+        **where(votes),
     }
 
 
@@ -212,6 +265,7 @@ def _surprise(vote: Vote, p_left: float | None) -> float:
 
 ROWS: dict[str, Callable[[Store], list[Row]]] = {
     "preferences": preference_rows,
+    "pairs": pair_rows,
     "verdicts": verdict_rows,
     "votes": vote_rows,
     "disagreements": disagreement_rows,
@@ -221,6 +275,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "preferences": (
         "prompt", "chosen", "rejected", "tie", "both_bad", "p", "n", "disagreement", "annotators", "kinds", "arm",
         "round", "group", "excluded", "pair", "chosen_model", "rejected_model",
+    ),
+    "pairs": (
+        "prompt", "response_a", "response_b", "model_a", "model_b", "annotations", "group", "metadata", "metadata_a",
+        "metadata_b", "arm", "round", "excluded", "pair",
     ),
     "verdicts": ("pair", "prompt", "first", "second", "p_first", "n", "disagreement", "arm", "round"),
     "votes": (
@@ -233,4 +291,4 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "model_p_first", "votes", "arm", "round",
     ),
 }  # fmt: skip
-"""The keys of every row; a CSV file without rows has its header too."""
+"""The columns of a CSV file, also of one without rows. Preferences as JSON have their annotations as well."""

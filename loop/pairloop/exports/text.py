@@ -26,6 +26,8 @@ def cell(name: str, value: Any) -> Any:
     """One CSV cell: conversations as paragraphs, lists joined by ";", objects as JSON, formulas made harmless."""
     if name == "prompt":
         value = plain(content_from_json(value))
+    if isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         value = ";".join(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in value)
     return harmless(value)
