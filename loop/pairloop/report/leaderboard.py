@@ -55,7 +55,8 @@ def models(store: Store, assignments: Sequence[Assignment], *, seed: int) -> Mod
     if not people.models:
         return None
     judges = collect(judgements, judges=True)
-    board = leaderboard(people, judges, random_weights(people, assignments), style=True, seed=seed)
+    style = len(people.models) <= SHOWN  # seconds, where there are hundreds
+    board = leaderboard(people, judges, random_weights(people, assignments), style=style, seed=seed)
     return Models(board, tuple(_shown(table) for table in board.tables))
 
 
