@@ -110,7 +110,7 @@ def accuracy(
     """(accuracy on new pairs, flip rates of all annotators)."""
     votes = Votes(difference, outcome, np.ones(len(outcome)))
     groups = np.arange(len(outcome)) % 12
-    fit = choose(votes, groups, (FEATURES, 0), (1.0, 0.5), None).fit
+    fit = choose(votes, groups, (FEATURES, 0), (1.0, 0.7), None).fit
     flip = np.full(PEOPLE, np.nan)
     if together:
         seen, index = np.unique(owner, return_inverse=True)

@@ -60,7 +60,7 @@ def simulated(seed: int, n: int, coin: float, stuck: float) -> Row:
     outcome = np.where((rng.random(n) < flip[owner]) & (outcome != TIE), 1 - outcome, outcome)
     always_left = number < round(stuck * ANNOTATORS)
     votes = Votes(difference, np.where(always_left[owner], LEFT, outcome), np.ones(n))
-    pooled = choose(votes, rng.integers(0, 12, n), (FEATURES, 0), (1.0, 0.5), None).fit
+    pooled = choose(votes, rng.integers(0, 12, n), (FEATURES, 0), (1.0, 0.7), None).fit
     seen, index = np.unique(owner, return_inverse=True)
     panel = Panel(index, difference[:, 0] / difference[:, 0].std(), FlipPrior.standard())
     joint = fit_joint(votes, panel, pooled)

@@ -60,7 +60,7 @@ class Learner:
         if self.how == "quick":
             fit = self._quick(votes)
         else:
-            pooled = choose(votes, group, (DIMENSIONS, 0), (1.0, 0.5), None).fit
+            pooled = choose(votes, group, (DIMENSIONS, 0), (1.0, 0.7), None).fit
             annotator = np.unique(pool.annotator[asked], return_inverse=True)[1]
             joint = fit_joint(votes, Panel(annotator, None, FlipPrior.standard()), pooled)
             fit, votes = joint.fit, joint.votes

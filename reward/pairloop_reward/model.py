@@ -32,7 +32,7 @@ from pairloop_reward.store import FeatureStore, featurizer_arrays, featurizer_fr
 
 KIND = "tfidf"
 BLOCKS = ("surface", "text")
-TYPICAL_TAUS = (1.0, 0.5)
+TYPICAL_TAUS = (1.0, 0.7)
 """Prior standard deviation of a typical margin due to each block, before any vote."""
 
 
@@ -66,7 +66,7 @@ class TfidfRewardModel:
         self._annotators: Annotators | None = None
 
     def prior(self, responses: Sequence[ResponseView], trainable: BoolArray, *, seed: int) -> PreferencePosterior:
-        """The posterior before any vote: mean 0, a margin of a typical pair has standard deviation √(1² + ½²)."""
+        """The posterior before any vote: mean 0, a margin of a typical pair has standard deviation √(1² + 0.7²)."""
         store = self._fit_store(responses, trainable)
         precision = block_precision(store.featurizer.blocks, TYPICAL_TAUS)
         self._annotators = None

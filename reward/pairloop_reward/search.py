@@ -5,6 +5,10 @@ precision is 1/τ_k²), and the flip rate ε. It walks a grid from coarse to fin
 What it climbs is the Laplace evidence; or, where the votes spread over many groups, the cross-fitted likelihood of
 left-out groups (`crossfit` says why). On votes of experts on 170 prompts the evidence alone cost 2 points of accuracy
 and 0.1 nats a vote on unseen prompts; on votes on nine debates it was the better of the two.
+
+The hyperprior keeps τ from growing. Both criteria see the votes' own prompts, and a τ that explains these is too large
+for others: with a wide log-normal the search went to τ = 6 and 9 on 300 expert votes about eight clusters of prompts,
+and unseen clusters lost .02 of accuracy and .03 nats a vote against τ = 1.
 """
 
 from collections.abc import Sequence
@@ -20,7 +24,8 @@ from pairloop_reward.likelihood import Float64, Votes
 FLIP_RATES = (0.0, 0.0125, 0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2, 0.225, 0.25, 0.275, 0.3, 0.325, 0.35)
 _FIRST_FLIP = 3
 _TAU_RANGE = (-10, 8)  # half octaves: 2⁻⁵ … 2⁴
-_TAU_SPREAD = 1.5  # of the hyperprior on log τ: two thirds within a factor of 4.5, so it matters for few votes only
+_TAU_SHAPE = 10.0  # of the hyperprior on τ above its typical value: twice costs 3 nats, six times 32
+_TAU_SPREAD = 1.5  # of log τ below it: half costs 0.1 nats, a tenth 1.2
 _FLIP_SHAPE = 3.0  # 2ε ~ Beta(1, 1 + this): densest at zero, where few votes leave it
 _STEPS = (4, 2, 1)
 _LARGEST = 20_000  # votes; more would not move the optimum by a grid step
@@ -87,9 +92,15 @@ class _Search:
 
 
 def log_hyperprior(taus: Sequence[float], typical: Sequence[float], flip_rate: float) -> float:
-    """Log density of (τ, ε) up to a constant: log-normal around ``typical``, Beta on 2ε."""
-    distance = np.log(np.asarray(taus) / np.asarray(typical)) / _TAU_SPREAD
-    return float(-0.5 * (distance**2).sum() + _FLIP_SHAPE * np.log1p(-2.0 * flip_rate))
+    """Log density of (τ, ε) up to a constant: a Gamma's upper and a log-normal's lower side for τ, Beta on 2ε.
+
+    The two sides differ on purpose: a block of noise must be free to shrink, while a τ far above what is typical is
+    nearly always one that explains the votes' own prompts.
+    """
+    ratio = np.asarray(taus) / np.asarray(typical)
+    above = _TAU_SHAPE * (np.log(ratio) - ratio + 1.0)
+    below = -0.5 * (np.log(ratio) / _TAU_SPREAD) ** 2
+    return float(np.where(ratio > 1.0, above, below).sum() + _FLIP_SHAPE * np.log1p(-2.0 * flip_rate))
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,7 +277,7 @@ def test_pooled_annotators_are_the_plain_fit(voted):
     assert np.array_equal(model.posterior(data.responses).mean, other.posterior(data.responses).mean)
     store, votes = model._store, model._votes(model._store.features(data.responses), data)
     with numeric_threads():
-        plain = choose(votes, data.group, store.featurizer.blocks, (1.0, 0.5), None).fit
+        plain = choose(votes, data.group, store.featurizer.blocks, (1.0, 0.7), None).fit
     assert np.array_equal(model._head.weights, plain.weights)
     assert model.posterior(data.responses).flip_rate == plain.flip_rate
 

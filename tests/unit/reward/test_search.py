@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from pairloop_reward.crossfit import group_folds, held_out_log_likelihood
 from pairloop_reward.head import fit_head
@@ -70,7 +71,7 @@ def test_flips_and_signal_are_found(simulate, truth, groups):
 
 
 def test_few_votes_leave_the_flip_rate_small(simulate, truth):
-    assert choose(simulate(truth, 20, 4), np.arange(20), (3, 0), (1.0, 0.5), None).fit.flip_rate <= 0.1
+    assert choose(simulate(truth, 20, 4), np.arange(20), (3, 0), (1.0, 0.5), None).fit.flip_rate <= 0.2
 
 
 def test_a_fixed_flip_rate_is_kept(simulate, truth):
@@ -87,13 +88,18 @@ def test_a_block_of_noise_gets_the_stronger_prior():
 
 
 @pytest.mark.parametrize("groups", [5, 100])
-def test_nothing_but_noise_gives_margins_near_zero(groups):
+def test_nothing_but_noise_gives_probabilities_near_one_half(groups):
+    """By small margins or by a large flip rate; a head that believes its votes says .7 and .3."""
     random = np.random.default_rng(7)
     votes = Votes(random.normal(size=(400, 40)), random.integers(0, 2, 400), np.ones(400))
     chosen = choose(votes, np.arange(400) % groups, (40, 0), (1.0, 0.5), None)
-    eager = fit_head(votes, np.full(40, 0.1), chosen.fit.flip_rate)
-    size, eager_size = (np.abs(votes.difference @ fit.weights).mean() for fit in (chosen.fit, eager))
-    assert size < 0.4 * eager_size
+    eager = fit_head(votes, np.full(40, 0.1), 0.0)
+    kept = [1.0 - 2.0 * chosen.fit.flip_rate, 1.0]
+    size, eager_size = (
+        share * np.abs(expit(votes.difference @ fit.weights) - 0.5).mean()
+        for share, fit in zip(kept, (chosen.fit, eager), strict=True)
+    )
+    assert size < 0.6 * eager_size
 
 
 def test_posterior_margins_cover_the_truth(simulate, truth):
