@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from pairloop.registry import Registry
 
 Changes = dict[str, dict[str, Any]]
+_SOURCES = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".parquet": "parquet"}
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Prompts and responses to ask about.")
-@click.option("--source", default="jsonl", show_default=True, help="Pair source that reads FILE.")
+@click.option("--source", help="Pair source that reads FILE; by default what its name ends with says.")
 @click.option("--backend", help="Who annotates; by default what fits the data.")
 @click.option("--name", help="Name of the campaign; by default that of the folder.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All randomness comes from it.")
@@ -28,7 +29,7 @@ Changes = dict[str, dict[str, Any]]
 def init(
     folder: Path,
     data: Path | None,
-    source: str,
+    source: str | None,
     backend: str | None,
     name: str | None,
     seed: int,
@@ -37,7 +38,8 @@ def init(
 ) -> None:
     """Write a commented campaign.toml that runs.
 
-    With --data, the first rows of FILE are read and shown, nothing is imported yet. Without, the campaign uses the
+    With --data, the first rows of FILE are read and shown, nothing is imported yet; columns whose meaning is guessed
+    are shown and written into campaign.toml, to be confirmed there. Without, the campaign uses the
     demonstration data that comes with pairloop. An existing campaign.toml is never overwritten.
     """
     from pairloop.cli.opening import command
@@ -48,12 +50,14 @@ def init(
 
     target = _target(folder)
     registry = Registry()
-    found = None if data is None else _look(registry, source, data)
+    kind = source or source_for(data)
+    options, found = ({}, None) if data is None else _look(registry, kind, data)
     changes: Changes = {"campaign": {"name": name or _name_for(folder), "seed": seed}}
     if found is None or data is None:
         changes |= _demo_changes(registry, backend)
     else:
-        changes |= _data_changes(registry, source, folder, data, found, backend)
+        changes |= _data_changes(registry, kind, folder, data, found, backend)
+        changes["data"] |= {"options": options} if options else {}
     text = template(changes)
     config = parse_config(text, str(target))
     if not dry_run:
@@ -67,6 +71,7 @@ def init(
         "written": not dry_run,
         "source": config.data.source,
         "backend": config.backend.kind,
+        "options": options,
         "recognised": None if found is None else found.as_json(),
     }
     if as_json:
@@ -74,6 +79,8 @@ def init(
         return
     if found is not None:
         _tell(found)
+    for role, column in options.get("columns", {}).items():
+        line(f"Guessed, please check in {target.name}: {role} is {_names(column)}.")
     line(f"Wrote {target} (source {config.data.source}, backend {config.backend.kind}).")
     line(f"Next: {command('run', folder)}")
 
@@ -98,15 +105,36 @@ def _write(target: Path, text: str) -> None:
     write_atomic(target, text, mode=0o644)
 
 
-def _look(registry: "Registry", source: str, data: Path) -> "Recognised":
+def source_for(data: Path | None) -> str:
+    """The built-in pair source for a file of this name, or for a folder."""
+    if data is not None and data.is_dir():
+        return "parquet" if any(data.glob("*.parquet")) else "huggingface"
+    endings = [] if data is None else [ending.lower() for ending in data.suffixes if ending.lower() != ".gz"]
+    return _SOURCES.get(endings[-1] if endings else "", "jsonl")
+
+
+def _names(column: str | list[str]) -> str:
+    from pairloop.kit.text import for_terminal
+
+    names = [column] if isinstance(column, str) else column
+    return ", ".join(f'"{for_terminal(name, 60)}"' for name in names)
+
+
+def _look(registry: "Registry", source: str, data: Path) -> "tuple[dict[str, Any], Recognised]":
+    """Options that the source suggests, and what its first rows look like under them."""
     from pairloop.cli.recognise import open_source, recognise
     from pairloop.errors import DataError
+    from pairloop.protocols import SuggestsOptions
 
+    options: dict[str, Any] = {}
     try:
-        return recognise(open_source(registry, source, {}, data, "--source"))
+        opened = open_source(registry, source, options, data, "--source")
+        if isinstance(opened, SuggestsOptions):
+            options = dict(opened.suggested_options())
+        return options, recognise(open_source(registry, source, options, data, "--source"))
     except DataError as error:
         message = error.message if str(data) in error.message else f"{data}: {error.message}"
-        if not data.is_file():  # the source speaks of campaign.toml, which does not exist yet
+        if not data.exists():  # the source speaks of campaign.toml, which does not exist yet
             raise DataError(message, "Check the path after --data.") from error
         raise DataError(message, error.hint) from error
 

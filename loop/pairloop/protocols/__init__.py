@@ -20,7 +20,7 @@ from pairloop.protocols.models import BoolArray, FitReport, ModelContext, Reward
 from pairloop.protocols.policy import Generated, PolicyJob, PolicyPrompt, PolicyResult, PolicyTuner
 from pairloop.protocols.progress import Progress
 from pairloop.protocols.selection import Acquisition, BatchStrategy, Goal, Selection, SelectionContext
-from pairloop.protocols.sources import GoldScorer, PairSource
+from pairloop.protocols.sources import GoldScorer, PairSource, SuggestsOptions
 from pairloop.protocols.specs import (
     AggregatorSpec,
     BackendSpec,
@@ -76,6 +76,7 @@ __all__ = [
     "SourceSpec",
     "Spec",
     "StrategySpec",
+    "SuggestsOptions",
     "TellsWhere",
     "TrainingData",
     "TunerSpec",

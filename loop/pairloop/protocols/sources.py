@@ -1,7 +1,7 @@
 """Pair sources, and programmatic gold scores."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pairloop.records import PromptContent, RejectedRow, SourceRow
 
@@ -14,6 +14,18 @@ class PairSource(Protocol):
 
     def digest(self) -> str:
         """sha256 of what is read, for the manifest."""
+
+
+@runtime_checkable
+class SuggestsOptions(Protocol):
+    """A pair source that can say under which options it would be read, e.g. which column it takes for what."""
+
+    def suggested_options(self) -> Mapping[str, Any]:
+        """Options to write into the configuration, where a person confirms or corrects them.
+
+        Raises:
+            DataError: the source cannot be read, or does not even allow a guess.
+        """
 
 
 class GoldScorer(Protocol):

@@ -5,7 +5,7 @@ from typing import Any
 
 from pairloop.kit.ids import content_from_json
 from pairloop.records import Message, PromptContent, Provenance, SourceResponse
-from pairloop_plugins.jsonl.options import JsonlOptions
+from pairloop_plugins.jsonl.options import RowOptions
 from pairloop_plugins.jsonl.strict import Bad, Cleaner
 
 Row = Mapping[str, Any]
@@ -17,7 +17,7 @@ _REASON = 100_000  # characters of an annotator's reason
 class Reader:
     """Reads fields under one set of options."""
 
-    def __init__(self, options: JsonlOptions, cleaner: Cleaner) -> None:
+    def __init__(self, options: RowOptions, cleaner: Cleaner) -> None:
         """The cleaner counts over the whole file."""
         self.options = options
         self._cleaner = cleaner

@@ -1,4 +1,4 @@
-"""Options of the JSON lines source."""
+"""Options of the JSON lines source, and those that it shares with the other sources of rows."""
 
 from pydantic import Field, model_validator
 
@@ -6,8 +6,8 @@ from pairloop.kit.options import Options
 from pairloop.records import AnnotatorKind
 
 
-class JsonlOptions(Options):
-    """``[data.options]`` of ``jsonl``."""
+class RowOptions(Options):
+    """How a row is read, whatever file it stands in."""
 
     group_key: str | None = None
     """Dotted path to what names a row's group, e.g. "topic" or "metadata.debate". Unset: the key "group", if any."""
@@ -25,11 +25,16 @@ class JsonlOptions(Options):
     """Accept empty responses: models do write them. False rejects their rows."""
     max_chars: int = Field(default=2_000_000, ge=1)
     """Most characters a text may have."""
-    max_line_bytes: int = Field(default=64 * 2**20, ge=1024)
-    """Longer lines are rejected without being read into memory."""
 
     @model_validator(mode="after")
-    def _split_needs_key(self) -> "JsonlOptions":
+    def _split_needs_key(self) -> "RowOptions":
         if self.group_split is not None and self.group_key is None:
             raise ValueError("group_split cuts what group_key names: set group_key too")
         return self
+
+
+class JsonlOptions(RowOptions):
+    """``[data.options]`` of ``jsonl``."""
+
+    max_line_bytes: int = Field(default=64 * 2**20, ge=1024)
+    """Longer lines are rejected without being read into memory."""

@@ -5,7 +5,7 @@ from typing import Any
 from pairloop.records import PromptContent, SourceResponse, SourceRow
 from pairloop_plugins.jsonl.conversations import read_preference
 from pairloop_plugins.jsonl.fields import Reader, Row, index_pair, kind_of, listed
-from pairloop_plugins.jsonl.options import JsonlOptions
+from pairloop_plugins.jsonl.options import RowOptions
 from pairloop_plugins.jsonl.strict import Bad, Cleaner
 from pairloop_plugins.jsonl.votes import Recorded, chosen_vote, read_votes
 
@@ -13,7 +13,7 @@ _READY = ((0, 1),)
 _Parts = tuple[PromptContent, tuple[SourceResponse, ...], tuple[tuple[int, int], ...] | None, Recorded]
 
 
-def read_row(value: Any, line: int, options: JsonlOptions, cleaner: Cleaner) -> SourceRow:
+def read_row(value: Any, line: int, options: RowOptions, cleaner: Cleaner) -> SourceRow:
     """The row that a JSON value stands for.
 
     Raises:

@@ -3,6 +3,8 @@ import tomllib
 
 import pytest
 
+from pairloop.cli.init import source_for
+
 
 def read(folder):
     return tomllib.loads((folder / "campaign.toml").read_text())
@@ -123,3 +125,47 @@ def test_hostile_text_in_the_data_is_made_harmless(tmp_path, invoke) -> None:
 def test_a_new_folder_is_private_since_votes_name_people(tmp_path, invoke) -> None:
     invoke("init", tmp_path / "c")
     assert (tmp_path / "c").stat().st_mode & 0o777 == 0o700
+
+
+def test_guessed_columns_are_shown_and_written_for_confirmation(tmp_path, invoke) -> None:
+    data = tmp_path / "Votes.CSV"
+    data.write_text("Question;Answer 1;Answer 2;Winner\nWhy?;a;b;model_a\nHow?;c;d;tie\n")
+    result = invoke("init", tmp_path / "c", "--data", data)
+    assert result.exit_code == 0, result.output
+    assert 'response_a is "Answer 1"' in result.output
+    assert read(tmp_path / "c")["data"] == {
+        "source": "csv",
+        "path": str(data),
+        "near_duplicate_threshold": 0.9,
+        "options": {
+            "columns": {
+                "prompt": "Question",
+                "response_a": "Answer 1",
+                "response_b": "Answer 2",
+                "preference": "Winner",
+            }
+        },
+    }
+    facts = json.loads(invoke("import", tmp_path / "c", "--json").stdout)
+    assert (facts["prompts"], facts["responses"], facts["recorded_votes"]) == (2, 4, 2)
+
+
+def test_columns_that_may_mean_several_things_are_not_guessed(tmp_path, invoke) -> None:
+    data = tmp_path / "votes.csv"
+    data.write_text("question,instruction,response_a,response_b\np,q,a,b\n")
+    result = invoke("init", tmp_path / "c", "--data", data)
+    assert result.exit_code == 2
+    assert "could each be the prompt" in result.stderr
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("a.csv", "csv"), ("a.tsv.gz", "csv"), ("a.parquet", "parquet"), ("a.jsonl.gz", "jsonl"), ("a", "jsonl")],
+)
+def test_the_name_of_a_file_says_which_source_reads_it(tmp_path, name, source) -> None:
+    assert source_for(tmp_path / name) == source
+    (tmp_path / "folder").mkdir()
+    assert source_for(tmp_path / "folder") == "huggingface"
+    (tmp_path / "folder" / "x.parquet").touch()
+    assert source_for(tmp_path / "folder") == "parquet"
