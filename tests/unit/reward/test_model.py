@@ -110,8 +110,9 @@ def test_votes_with_a_shown_prelabel_count_less_and_never_calibrate(voted):
     _, report = fitted(shown)
     assert report.numbers["calibration_votes"] == 0
     assert any("not calibrated" in note for note in report.notes)
-    blind = fitted(data, options=TfidfOptions(dimensions=32, flip_rate=0.1))[0].posterior(data.responses)
-    anchored = fitted(shown, options=TfidfOptions(dimensions=32, flip_rate=0.1))[0].posterior(data.responses)
+    fixed = TfidfOptions(dimensions=32, flip_rate=0.1, prior_margin=1.0)
+    blind = fitted(data, options=fixed)[0].posterior(data.responses)
+    anchored = fitted(shown, options=fixed)[0].posterior(data.responses)
     assert anchored.variance(data.pairs).mean() > blind.variance(data.pairs).mean()
 
 
