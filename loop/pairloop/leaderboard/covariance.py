@@ -20,7 +20,7 @@ from pairloop.posterior import FloatArray, IntArray
 from pairloop.protocols import BoolArray
 
 _EXACT = 400  # clusters that are left out with their own Hessian; the small ones share the full one
-_SINGULAR = 1e-9  # of the smallest pivot of H − H_g, relative to H's
+_SINGULAR = 1e-6  # of the smallest pivot of H − H_g, relative to that of H; pivots are square roots of rounding errors
 
 
 @dataclass(frozen=True, slots=True)

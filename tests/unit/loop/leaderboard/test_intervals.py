@@ -96,6 +96,29 @@ def test_a_model_that_one_annotator_alone_judged_has_no_interval():
     assert rows["a"].score.low is not None
 
 
+def test_models_that_one_annotator_alone_links_with_the_rest_have_no_interval():
+    ends = (("a", "b"), ("b", "c"), ("c", "a"), ("d", "e"))
+    told = ballots(*[f"{x} {'<>='[i % 3]} {y}" for i in range(30) for x, y in ends], annotators=7, prompts=11)
+    link = ballots(*[f"{x} {'<>'[i % 2]} {y}" for i in range(6) for x, y in (("a", "d"), ("b", "e"), ("c", "d"))])
+    both = {name: np.concatenate([getattr(told, name), getattr(link, name)]) for name in ("a", "b", "points", "weight")}
+    whole = replace(
+        told, **both, annotator=np.append(told.annotator, [7] * 18), annotators=(*told.annotators, "only"),
+        vote=np.arange(138), prompt=np.append(told.prompt, link.prompt), arm=np.zeros(138, dtype=int),
+        style=np.concatenate([told.style, link.style]), value=("",) * 138,
+    )  # fmt: skip
+    rows = {row.model: row for row in leaderboard(whole).tables[0].rows}
+    assert [name for name, row in sorted(rows.items()) if row.score.low is None] == ["d", "e"]
+    assert "rests on one" in (rows["e"].note or "")
+
+
+def test_the_bootstrap_draws_prompts_too():
+    votes = drawn(THETA, 1500, 8, annotators=1, prompts=30)
+    found = fit_of(votes)
+    draws = pigeonhole(found.fit, found.annotator, found.prompt, 200)
+    ratio = draws.std(axis=0) / np.sqrt(np.diag(found.spread.covariance))
+    assert ((ratio > 0.7) & (ratio < 1.4)).all()
+
+
 def test_ranks_of_a_clear_order_are_certain_and_of_equals_open():
     clear = ranks(np.array([3.0, 1.0, -1.0, -3.0]), 0.01 * np.eye(4), np.full(4, 50), 50)
     assert clear.rank.tolist() == clear.low.tolist() == clear.high.tolist() == [1, 2, 3, 4]
