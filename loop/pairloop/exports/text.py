@@ -1,4 +1,4 @@
-"""Rows as JSON lines or CSV."""
+"""Rows as JSON lines, as one JSON array, or as CSV."""
 
 import json
 from collections.abc import Sequence
@@ -11,11 +11,17 @@ from pairloop.kit.text import plain
 
 def encode(rows: Sequence[dict[str, Any]], form: str, columns: Sequence[str]) -> bytes:
     """UTF-8 bytes of the rows; ``columns`` heads a CSV file, also one without rows."""
+    if form == "argilla":  # its ``records.from_json`` reads one array
+        return b"[\n" + b",\n".join(line.encode() for line in map(_line, rows)) + b"\n]\n"
     return _jsonl(rows) if form == "jsonl" else _csv(rows, columns)
 
 
 def _jsonl(rows: Sequence[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows).encode("utf-8")
+    return "".join(_line(row) + "\n" for row in rows).encode("utf-8")
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
 
 def _csv(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> bytes:
