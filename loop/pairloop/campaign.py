@@ -186,11 +186,13 @@ class Campaign:
         Raises:
             DataError: the source cannot be read, or leaves the pool without a single pair.
         """
-        report = import_source(self.store, self.config, self.parts.source(), self.config.data.source, self.progress)
+        data = self.config.data
+        report = import_source(
+            self.store, self.config, self.parts.source(), data.source, self.progress, self.parts.base
+        )
         if self.store.pool.size()[0] == 0:
             raise DataError(
-                f"{self.config.data.path or self.config.data.source}: no usable row "
-                f"({report.rows} read, {report.rejected} rejected)",
+                f"{data.path or data.source}: no usable row ({report.rows} read, {report.rejected} rejected)",
                 f"Reasons are in {self.folder / 'rejected.jsonl'}." if report.rejected else "The source is empty.",
             )
         return report

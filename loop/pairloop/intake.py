@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pairloop import splits
-from pairloop.config import Config
+from pairloop.config import Config, CurationConfig
+from pairloop.curation import Curated, EvaluationTexts, Finding, curate
+from pairloop.curation.overlap import texts_of
 from pairloop.kit.atomic import write_atomic
 from pairloop.kit.canonical import canonical_json, digest
 from pairloop.kit.clock import now
@@ -34,6 +36,7 @@ from pairloop.records import (
 from pairloop.store import Store
 
 REJECTED_FILE = "rejected.jsonl"
+REMOVED_FILE = "removed.jsonl"
 
 
 @dataclass
@@ -54,6 +57,7 @@ class IntakeReport:
     groups: int = 0
     holdout_groups: int = 0
     shared_responses: int = 0
+    curation: dict[str, Any] = field(default_factory=dict)
 
     def sentence(self) -> str:
         """What a person wants to know at once."""
@@ -61,31 +65,34 @@ class IntakeReport:
         merged = self.merged_prompts + self.merged_responses
         repeats = f", {merged} repeats merged" if merged else ""
         bad = f", {self.rejected} rows rejected (see {REJECTED_FILE})" if self.rejected else ""
-        return f"{read}{repeats}{bad}"
+        left_out = self.removed
+        gone = f", {left_out} responses or prompts left out (see {REMOVED_FILE})" if left_out else ""
+        return f"{read}{repeats}{bad}{gone}"
+
+    @property
+    def removed(self) -> int:
+        """Findings of curation for which something was left out."""
+        return sum(check["removed"] for check in self.curation.get("checks", {}).values())
 
     def as_json(self) -> dict[str, Any]:
         """For the store and ``--json``."""
         return {**self.__dict__, "reasons": dict(sorted(self.reasons.items()))}
 
 
-def import_source(store: Store, config: Config, source: PairSource, name: str, progress: Progress) -> IntakeReport:
+def import_source(
+    store: Store, config: Config, source: PairSource, name: str, progress: Progress, base: Path | None = None
+) -> IntakeReport:
     """Read all rows; good ones go to the pool, bad ones to ``rejected.jsonl`` with line and reason.
 
+    Responses that curation leaves out go to ``removed.jsonl``. ``base`` is the folder that paths of the configuration
+    are relative to, by default the campaign's.
+
     Raises:
-        DataError: the source cannot be read at all.
+        DataError: the source, or a file that is kept for evaluation, cannot be read at all.
     """
-    report = IntakeReport()
-    good: list[SourceRow] = []
-    rejected: list[RejectedRow] = []
     progress.start(f"reading {name}")
-    for row in source.rows():
-        report.rows += 1
-        progress.advance()
-        if isinstance(row, RejectedRow):
-            rejected.append(row)
-        else:
-            good.append(row)
-    rows = list(_cleaned(good, rejected))
+    curated, report, rejected = read_and_curate(source, config.curation, base or store.folder, progress)
+    rows = curated.rows
     groups = _Grouping(store, config, rows, report)
     recorded: dict[str, list[RecordedVote]] = {}
     with store.transaction():
@@ -107,12 +114,45 @@ def import_source(store: Store, config: Config, source: PairSource, name: str, p
         if latest is not None and (report.prompts or report.responses or report.listed_pairs):
             store.set_meta("pool_grew_after", latest.number)  # an exhausted campaign may go on
         _write_rejected(store.folder / REJECTED_FILE, rejected)
+        _write_removed(store.folder / REMOVED_FILE, curated.findings)
         store.add_import(source.digest(), name, report.as_json(), now())
         store.events.add("data_imported", None, **report.as_json())
         failpoint("intake.before_commit")
     failpoint("intake.after_commit")
     progress.finish()
     return report
+
+
+def read_and_curate(
+    source: PairSource, config: CurationConfig, base: Path, progress: Progress
+) -> tuple[Curated, IntakeReport, list[RejectedRow]]:
+    """All rows, cleaned and curated; a report that counts them so far; and the rejected ones. Nothing is stored.
+
+    Raises:
+        DataError: the source, or a file that is kept for evaluation, cannot be read at all.
+    """
+    report = IntakeReport()
+    good: list[SourceRow] = []
+    rejected: list[RejectedRow] = []
+    for row in source.rows():
+        report.rows += 1
+        progress.advance()
+        if isinstance(row, RejectedRow):
+            rejected.append(row)
+        else:
+            good.append(row)
+    cleaned = list(_cleaned(good, rejected))
+    curated = curate(cleaned, config, _evaluation(config, base))
+    rejected += curated.rejected
+    report.curation = curated.summary(config)
+    return curated, report, rejected
+
+
+def _evaluation(config: CurationConfig, base: Path) -> EvaluationTexts | None:
+    if not config.evaluation_files or config.evaluation == "off":
+        return None
+    paths = (base / Path(name).expanduser() for name in config.evaluation_files)
+    return EvaluationTexts((text for path in paths for text in texts_of(path)), config.evaluation_words)
 
 
 def _cleaned(rows: list[SourceRow], rejected: list[RejectedRow]) -> Iterator[SourceRow]:
@@ -286,6 +326,13 @@ def _shared_responses(store: Store, shortest: int = 80) -> int:
         if len(response.text) >= shortest:
             seen.setdefault(digest(normalised(response.text)), set()).add(side_of[response.prompt_id])
     return sum(len(found) > 1 for found in seen.values())
+
+
+def _write_removed(path: Path, findings: list[Finding]) -> None:
+    """What curation left out in this import, with its reason."""
+    lines = [canonical_json(finding.as_json()) for finding in findings if finding.removed]
+    if lines or path.exists():
+        write_atomic(path, "".join(line + "\n" for line in lines))
 
 
 def _write_rejected(path: Path, rejected: list[RejectedRow]) -> None:

@@ -69,7 +69,7 @@ def _make(cell: Cell, folder: Path, registry: Registry) -> None:
     source = parts.source()
     store = Store.open(folder)
     try:
-        import_source(store, config, source, cell.data.source, Silent())
+        import_source(store, config, source, cell.data.source, Silent(), folder)
     finally:
         store.close()
     write_atomic(folder / LABELS, json.dumps(_labels(cell, source)) + "\n")

@@ -17,7 +17,8 @@ def import_(folder: Path, as_json: bool, dry_run: bool) -> None:
     """Read the data source again and add what is new.
 
     Known prompts and responses are merged, sides of the holdout split stay as they are, and nothing is ever removed.
-    Rows that cannot be used go to rejected.jsonl in the campaign's folder, with line and reason.
+    Rows that cannot be used go to rejected.jsonl in the campaign's folder, with line and reason, and what [curation]
+    leaves out to removed.jsonl. Look at it before with: pairloop data
     """
     from pairloop.cli.output import emit_json
 
@@ -47,5 +48,8 @@ def _tell(facts: dict[str, Any], folder: Path) -> None:
         line(f"Rejected {n}: {reason}")
     if facts["rejected"] and facts["stored"]:
         line(f"Lines and reasons: {folder / 'rejected.jsonl'}")
+    for name, check in facts["curation"]["checks"].items():
+        if check["found"]:
+            line(f"Found {check['found']} ({name}), left out {check['removed']}.")
     if facts["shared_responses"]:
         line(f"{facts['shared_responses']} long responses appear on both sides of the split; they leak.")

@@ -14,6 +14,7 @@ COMMANDS: dict[str, Entry] = {
     "pull": Entry(f"{_HERE}.pull:pull", "Fetch votes without moving the round.", "Run a campaign"),
     "tune": Entry(f"{_HERE}.tune:tune", "Tune the policy now, whatever the gate says.", "Run a campaign"),
     "import": Entry(f"{_HERE}.data:import_", "Read the data source again and add what is new.", "Run a campaign"),
+    "data": Entry(f"{_HERE}.curation:data", "Say what is in the data, and what is wrong with it.", "Look at it"),
     "reopen": Entry(f"{_HERE}.rounds:reopen", "Collect votes again in the latest round.", "Run a campaign"),
     "abandon": Entry(f"{_HERE}.rounds:abandon", "Give up the open round; its votes stay.", "Run a campaign"),
     "status": Entry(f"{_HERE}.status:status", "Show where the campaign stands.", "Look at it"),
@@ -26,6 +27,9 @@ COMMANDS: dict[str, Entry] = {
         f"{_HERE}.leaderboard:leaderboard", "Rank the models whose responses people compared.", "Look at it"
     ),
     "export": Entry(f"{_HERE}.export:export", "Write preferences, votes, verdicts or disagreements.", "Look at it"),
+    "export-model": Entry(
+        f"{_HERE}.export_model:export_model", "Copy a model out of the campaign, with a card.", "Look at it"
+    ),
     "bench": Entry(f"{_HERE}.bench:bench", "Compare strategies, models and annotators.", "Look at it"),
     "doctor": Entry(
         f"{_HERE}.doctor:doctor", "Check installation, configuration, data, folder and store.", "Maintain it"

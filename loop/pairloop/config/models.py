@@ -38,6 +38,40 @@ class DataConfig(Options):
     """Prompts whose word 3-gram sets are at least this similar (Jaccard) share a group; 1 turns the search off."""
 
 
+Curation = Literal["off", "report", "remove"]
+
+
+class CurationConfig(Options):
+    """What imports look for in responses: "off", "report", or "remove", which leaves them out and says why."""
+
+    empty: Curation = "report"
+    """Responses of nothing but blanks. They are kept by default: models do write them, and people vote on them."""
+    too_short: Curation = "report"
+    """Responses with fewer characters than ``short_below``."""
+    short_below: int = Field(default=10, ge=1)
+    """Characters."""
+    repeated: Curation = "report"
+    """Responses that loop: a share of their word 4-grams above ``repeated_above`` repeats others."""
+    repeated_above: Share = 0.5
+    """That share."""
+    cut_off: Curation = "report"
+    """Responses that end in the middle of a sentence or a code block where those beside them do not."""
+    other_language: Curation = "report"
+    """Responses in another script than their prompt; languages of one script are not told apart."""
+    wrong_encoding: Curation = "report"
+    """Responses with replacement characters, or with UTF-8 that was read as cp1252."""
+    near_duplicate: Curation = "report"
+    """Responses nearly the same as an earlier one to the same prompt (those exactly the same are always merged)."""
+    near_duplicate_at: Share = 0.9
+    """Jaccard similarity of their word 3-grams, from which on."""
+    evaluation: Curation = "report"
+    """Prompts and responses that share text with a file named below; with a prompt, its whole row is left out."""
+    evaluation_files: tuple[str, ...] = ()
+    """Evaluation sets, relative to the configuration file: JSON lines, of which every text counts, or texts by line."""
+    evaluation_words: int = Field(default=13, ge=3)
+    """So many words in sequence are an overlap."""
+
+
 class BackendConfig(Options):
     """Who annotates."""
 
@@ -245,6 +279,7 @@ class Config(Options):
 
     campaign: CampaignConfig = CampaignConfig()
     data: DataConfig = DataConfig()
+    curation: CurationConfig = CurationConfig()
     backend: BackendConfig = BackendConfig()
     round: RoundConfig = RoundConfig()
     holdout: HoldoutConfig = HoldoutConfig()

@@ -309,3 +309,33 @@ def test_other_seeds_split_otherwise() -> None:
         for seed in range(5)
     }
     assert len(set(held.values())) == 5
+
+
+def test_curation_reports_by_default_and_removes_where_told_and_says_so(tmp_path: Path) -> None:
+    rows = Rows(row("Why is the sky so blue at noon?", "", "it scatters light", "the air does it", line=4))
+    kept = tmp_path / "kept.txt"
+    kept.write_text("it scatters light\n")
+
+    def imported(folder: str, **curation: Any) -> tuple[Campaign, dict[str, Any]]:
+        text = toy_config(data={"source": "rows", "options": {}}, policy={"tuner": None}, curation=curation)
+        with Campaign(tmp_path / folder, registry=toy_registry(source__rows=rows), config_text=text) as opened:
+            facts = opened.import_data().as_json()
+            assert len(opened.store.pool.responses()) == facts["responses"]
+            return opened, facts
+
+    campaign, facts = imported("a", evaluation_files=["../kept.txt"])
+    assert facts["responses"] == 3
+    assert facts["curation"]["checks"]["empty"]["found"] == 1
+    assert facts["curation"]["checks"]["evaluation"]["found"] == 1
+    assert not (campaign.folder / "removed.jsonl").exists()
+
+    campaign, facts = imported("b", empty="remove")
+    assert facts["responses"] == 2
+    (line,) = (campaign.folder / "removed.jsonl").read_text().splitlines()
+    removed = json.loads(line)
+    assert (removed["check"], removed["line"], removed["response"]) == ("empty", 4, 1)
+
+    with pytest.raises(DataError, match="no usable row"):
+        imported("c", empty="remove", evaluation="remove", evaluation_files=["../kept.txt"])
+    (line,) = (tmp_path / "c" / "rejected.jsonl").read_text().splitlines()
+    assert json.loads(line)["reason"] == "removed by curation: empty, evaluation"

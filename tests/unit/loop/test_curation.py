@@ -1,0 +1,185 @@
+"""The checks of curation: what they find, what they let be, and what becomes of what is removed."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pairloop.config.models import CurationConfig
+from pairloop.curation import EvaluationTexts, checks, curate
+from pairloop.curation.overlap import texts_of
+from pairloop.errors import DataError
+from pairloop.records import Choice, RecordedVote, SourceResponse, SourceRow
+
+LONG = "This answer has quite a number of words and it says all that it wants to say."
+CHECKS = (
+    "empty",
+    "too_short",
+    "repeated",
+    "cut_off",
+    "other_language",
+    "wrong_encoding",
+    "near_duplicate",
+    "evaluation",
+)
+
+
+def row(*texts: str, prompt: str = "Why is the sky blue at noon?", **fields: Any) -> SourceRow:
+    return SourceRow(prompt, tuple(SourceResponse(text) for text in texts), **fields)
+
+
+def settings(action: str = "off", **changes: Any) -> CurationConfig:
+    return CurationConfig.model_validate({**dict.fromkeys(CHECKS, action), **changes})
+
+
+# ------------------------------------------------------------------------------------------ single checks
+
+
+@pytest.mark.parametrize("text", ["I am sorry. " * 20, "哈哈哈哈哈哈哈哈" * 10, "a" * 400])
+def test_loops_are_found(text: str) -> None:
+    assert checks.repeated(text, 0.5) is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yes yes yes", LONG, " ".join(map(str, range(500))), "天地玄黄宇宙洪荒日月盈昃辰宿列张" * 1]
+)
+def test_what_does_not_loop_is_let_be(text: str) -> None:
+    assert checks.repeated(text, 0.5) is None
+
+
+@given(st.lists(st.sampled_from(["ab", "c", "d", "e"]), max_size=60), st.sampled_from([0.2, 0.5, 0.8]))
+def test_the_short_cut_never_changes_what_is_a_loop(words: list[str], most: float) -> None:
+    grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
+    looped = len(grams) >= 20 and 1.0 - len(set(grams)) / len(grams) > most
+    assert (checks.repeated(" ".join(words), most) is not None) == looped
+
+
+@pytest.mark.parametrize("end", [" and then the", " for example,", " (", "\n```python\nx = 1"])
+def test_a_response_that_stops_where_others_end_is_cut_off(end: str) -> None:
+    assert checks.cut_off(LONG + end, [LONG]) is not None
+    assert checks.cut_off(LONG + end, [LONG, LONG + " and the"]) is None, "where siblings do it too, it is the style"
+    assert checks.cut_off("and the", [LONG]) is None, "short answers need no full stop"
+
+
+@pytest.mark.parametrize("end", [".", "!", "?", '."', ".)", "…", "。", "```", "\n- 3) 🙂", ".**"])
+def test_a_proper_end_is_not_cut_off(end: str) -> None:
+    text = LONG[:-1] + (f"\n```\nx\n{end}" if end == "```" else end)
+    assert checks.cut_off(text, [LONG]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("Das ist ein Satz, der lang genug dafür ist.", "Latin"),
+        ("Это предложение достаточно длинное для проверки.", "Cyrillic"),
+        ("これは十分に長い文章ですので、確認できます。漢字もあります。", "Japanese"),
+        ("这个句子已经足够长可以用来进行检查了对不对你觉得怎么样呢", "Chinese"),
+        ("short", None),
+        ("1234567890 " * 10, None),
+        ("abcdefghijkl" + "абвгдежзийкл", None),
+    ],
+)
+def test_scripts(text: str, script: str | None) -> None:
+    assert checks.script(text) == script
+
+
+def test_another_script_than_that_of_the_prompt_is_found() -> None:
+    russian = "Это предложение достаточно длинное для проверки."
+    assert checks.other_language(russian, LONG) == "written in Cyrillic, the prompt in Latin"
+    assert checks.other_language(LONG, LONG) is None
+    assert checks.other_language("да", LONG) is None
+
+
+@pytest.mark.parametrize("text", ["schÃ¶n", "itâ€™s", "Ð¿Ñ€Ð¸Ð²ÐµÑ‚", "a\ufffdb"])
+def test_damaged_letters_are_found(text: str) -> None:
+    assert checks.wrong_encoding(text) is not None
+
+
+@pytest.mark.parametrize("text", ["schön", "it’s", "привет", "«LIBERTÉ»", "CAFÉ—", "naïve “x”", "Ã", "你好", "café…"])
+def test_sound_letters_are_let_be(text: str) -> None:
+    assert checks.wrong_encoding(text) is None
+
+
+@given(st.text(alphabet="äöüßéèçñ’“”–…", min_size=1, max_size=5))
+def test_every_text_that_was_read_as_cp1252_is_found(text: str) -> None:
+    data = f"a {text} b".encode()
+    misread = "".join(bytes([byte]).decode("latin-1" if byte in b"\x81\x8d\x8f\x90\x9d" else "cp1252") for byte in data)
+    assert checks.wrong_encoding(misread) is not None
+
+
+# ------------------------------------------------------------------------------------------ evaluation files
+
+
+def test_thirteen_words_in_sequence_are_an_overlap(tmp_path: Path) -> None:
+    kept = " ".join(f"w{i}" for i in range(20))
+    path = tmp_path / "eval.jsonl.gz"
+    path.write_bytes(gzip.compress(json.dumps({"id": 1, "turns": [{"content": kept}]}).encode()))
+    texts = EvaluationTexts(texts_of(path), 13)
+    assert texts.overlap("so " + " ".join(f"W{i}," for i in range(5, 18)) + " yes") is not None
+    assert texts.overlap(" ".join(f"w{i}" for i in range(5, 17))) is None
+    short = EvaluationTexts(["Who are you?"], 13)
+    assert short.overlap("who ARE you") is not None
+    assert short.overlap("tell me who are you now") is None
+
+
+def test_an_evaluation_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="evaluation file"):
+        list(texts_of(tmp_path / "nowhere.txt"))
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"a": "b"}\nnope\n')
+    with pytest.raises(DataError, match="line 2"):
+        list(texts_of(path))
+
+
+# ------------------------------------------------------------------------------------------ over all rows
+
+
+def test_reporting_removes_nothing() -> None:
+    rows = [row("", LONG, "no", line=3), row(LONG, LONG + " Yes.", "x" * 500, line=4)]
+    result = curate(rows, settings("report"), EvaluationTexts(["Why is the sky blue at noon?"], 13))
+    assert result.rows == rows
+    assert not result.rejected
+    assert {(f.check, f.line, f.response) for f in result.findings} >= {
+        ("empty", 3, 1), ("too_short", 3, 3), ("repeated", 4, 3), ("evaluation", 3, 0), ("evaluation", 4, 0)
+    }  # fmt: skip
+    assert not any(f.removed for f in result.findings)
+    assert curate(rows, settings("off"), None).findings == []
+
+
+def test_a_removed_response_takes_its_pairs_and_votes_with_it() -> None:
+    votes = (((0, 1), RecordedVote("eva", Choice.LEFT)), ((1, 2), RecordedVote("eva", Choice.RIGHT)))
+    full = row("", "first answer", "second answer", pairs=((0, 1), (1, 2)), recorded=votes, line=7)
+    result = curate([full], settings(empty="remove"), None)
+    (left,) = result.rows
+    assert [response.text for response in left.responses] == ["first answer", "second answer"]
+    assert left.pairs == ((0, 1),)
+    assert left.recorded == (((0, 1), votes[1][1]),)
+    assert result.votes_removed == 1
+    summary = result.summary(settings(empty="remove"))
+    assert summary["checks"].keys() == {"empty"}
+    assert (summary["checks"]["empty"]["found"], summary["checks"]["empty"]["removed"]) == (1, 1)
+
+
+def test_a_row_that_is_left_with_one_response_is_rejected_with_the_reason() -> None:
+    result = curate([row("", "an answer", line=7)], settings(empty="remove"), None)
+    assert not result.rows
+    (rejected,) = result.rejected
+    assert (rejected.line, rejected.reason) == (7, "removed by curation: empty")
+
+
+def test_an_overlapping_prompt_takes_its_row_with_it() -> None:
+    kept = EvaluationTexts(["Why is the sky blue at noon?"], 13)
+    result = curate([row("a", "b"), row("a", "b", prompt="Another?")], settings(evaluation="remove"), kept)
+    assert [left.prompt for left in result.rows] == ["Another?"]
+    assert [rejected.reason for rejected in result.rejected] == ["removed by curation: evaluation"]
+
+
+def test_later_near_duplicates_are_found_and_exact_ones_are_left_to_the_import() -> None:
+    text = " ".join(f"word{i}" for i in range(80))
+    result = curate([row(text, text, "other", text + " more")], settings(near_duplicate="remove"), None)
+    assert [(f.response, f.why) for f in result.findings] == [(4, "nearly the same as response 1")]
+    assert [len(left.responses) for left in result.rows] == [3]
