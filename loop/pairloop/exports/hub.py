@@ -1,6 +1,7 @@
 """A folder that Hugging Face ``datasets`` loads: a file a split, and the data card that says which is which."""
 
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -44,8 +45,13 @@ def write_data(target: Path, found: Training, card: str, files: Files) -> int:
     return sum(map(len, contents.values()))
 
 
-def write_folder(target: Path, contents: dict[str, bytes]) -> None:
-    """Write files by relative name into a new folder, which appears complete."""
+def write_folder(
+    target: Path,
+    contents: Mapping[str, bytes],
+    copies: Mapping[str, Path] | None = None,
+    check: Callable[[Path], None] | None = None,
+) -> None:
+    """Write files by relative name, and copies of others, into a new folder, which appears complete, and checked."""
     with disk_errors(target):
         staging = empty_folder(target.absolute().parent / f".{target.name}.incoming")
         try:
@@ -53,7 +59,12 @@ def write_folder(target: Path, contents: dict[str, bytes]) -> None:
                 path = staging / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
+            for name, source in (copies or {}).items():
+                (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, staging / name)
             fsync_tree(staging)
+            if check is not None:
+                check(staging)
             if target.is_dir():
                 target.rmdir()  # it is empty: `new_folder`
             staging.rename(target)

@@ -188,6 +188,11 @@ class AnnotationLog:
         """Number of the last row of the log; 0 when empty."""
         return int(self._db.value("SELECT coalesce(max(seq), 0) FROM annotation_log"))
 
+    def row_hash(self, seq: int) -> str | None:
+        """The chained hash of a row: it stands for all rows up to it; None where there is no such row."""
+        found = self._db.value("SELECT row_hash FROM annotation_log WHERE seq = ?", (seq,))
+        return None if found is None else str(found)
+
     def verify(self) -> int:
         """Check the whole chain and all content against it; returns the number of rows.
 

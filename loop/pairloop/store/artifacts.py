@@ -29,11 +29,16 @@ def _mend(kind: str) -> str:
     return "Restore the folder from a copy, or train again: pairloop reopen, then pairloop run."
 
 
-def folder_digest(folder: Path) -> tuple[str, int]:
-    """(sha256, bytes) of a folder: the hash of its sorted list of relative names and file hashes."""
+def folder_digest(folder: Path, *, without: frozenset[str] = frozenset()) -> tuple[str, int]:
+    """(sha256, bytes) of a folder: the hash of its sorted list of relative names and file hashes.
+
+    ``without``: names of files directly in the folder that do not count.
+    """
     entries: list[tuple[str, str]] = []
     total = 0
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        if path.parent == folder and path.name in without:
+            continue
         hasher = hashlib.sha256()
         with path.open("rb") as file:
             while block := file.read(_BLOCK):

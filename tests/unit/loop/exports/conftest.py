@@ -64,7 +64,7 @@ def _data(path: Path, talk: bool) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def _config(folder: Path) -> None:
+def _config(folder: Path, **changes: dict[str, object]) -> None:
     tables: dict[str, dict[str, object]] = {
         "campaign": {"name": "tiny", "id": "tiny", "seed": 3},
         "data": {"path": "prompts.jsonl", "near_duplicate_threshold": 1.0},
@@ -73,7 +73,7 @@ def _config(folder: Path) -> None:
         "selection": {"strategy": "random"},
         "holdout": {"fraction": 0.3, "share": 0.25},
     }
-    (folder / "campaign.toml").write_text(template(tables), encoding="utf-8")
+    (folder / "campaign.toml").write_text(template(tables | changes), encoding="utf-8")
 
 
 EVERY = [Choice.TIE, Choice.LEFT, Choice.SKIP, Choice.BOTH_BAD, *[Choice.RIGHT] * 20]
@@ -83,3 +83,25 @@ EVERY = [Choice.TIE, Choice.LEFT, Choice.SKIP, Choice.BOTH_BAD, *[Choice.RIGHT] 
 def mixed(told: Campaigns) -> Path:
     """Every choice, by "Ann É" alone."""
     return told(lambda number, task: [("Ann É", EVERY[number])])
+
+
+@pytest.fixture
+def finished(tmp_path: Path, invoke: Callable[..., Result]) -> Path:
+    """A campaign of two rounds with simulated annotators, run to its end."""
+    folder = tmp_path / "finished"
+    folder.mkdir()
+    rows = [
+        {
+            "prompt": f"What about alpha{i} beta{i * 7} gamma{i * 13}?",
+            "responses": [
+                {"text": " ".join(["fine"] * k + [f"number {i}"]), "metadata": {"gold": float(k)}} for k in (1, 2, 3)
+            ],
+        }
+        for i in range(40)
+    ]
+    (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    backend = {"kind": "simulated", "options": {"gold": "metadata", "teacher": "oracle", "annotators": 2}}
+    _config(folder, backend=backend)
+    result = invoke("run", folder)
+    assert result.exit_code == 0, result.output
+    return folder
