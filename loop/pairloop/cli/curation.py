@@ -81,7 +81,7 @@ def _facts(
 
 
 def _examples(findings: "list[Finding]", name: str, most: int) -> list[dict[str, Any]]:
-    return [finding.as_json() for finding in findings if finding.check == name][:most]
+    return [finding.as_json() for finding in findings if finding.check == name and not finding.again][:most]
 
 
 def _tell(facts: dict[str, Any], config: "Config") -> None:

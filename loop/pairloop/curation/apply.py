@@ -23,6 +23,7 @@ class Finding:
         line: of the row; ``response``: which of its responses, from 1; 0 for the prompt.
         why: in words; ``text``: its beginning.
         removed: the response (or, for a prompt, the row) was left out.
+        again: the same was found before, for the same text and prompt in another row.
     """
 
     check: str
@@ -31,6 +32,7 @@ class Finding:
     why: str
     text: str
     removed: bool
+    again: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """For files and ``--json``."""
@@ -59,13 +61,16 @@ class Curated:
     votes_removed: int = 0
 
     def summary(self, config: CurationConfig) -> dict[str, Any]:
-        """Counts and examples by check, every check that is on in the order of the configuration."""
+        """Counts and examples by check, every check that is on in the order of the configuration.
+
+        A response that stands in several rows counts once, as the import merges it.
+        """
         checks_on = {}
         for name in _CHECKS:
             action = getattr(config, name)
             if action == "off":
                 continue
-            found = [finding for finding in self.findings if finding.check == name]
+            found = [finding for finding in self.findings if finding.check == name and not finding.again]
             checks_on[name] = {
                 "action": action,
                 "found": len(found),
@@ -87,8 +92,9 @@ def curate(rows: Sequence[SourceRow], config: CurationConfig, evaluation: Evalua
     different responses are left is rejected. The same rows and settings give the same result.
     """
     result = Curated()
+    seen: set[tuple[str, str, str | None]] = set()
     for row in rows:
-        found = list(_findings(row, config, evaluation))
+        found = [_counted(finding, row, seen) for finding in _findings(row, config, evaluation)]
         result.findings += found
         gone = {finding.response - 1 for finding in found if finding.removed}
         if not gone:
@@ -102,6 +108,16 @@ def curate(rows: Sequence[SourceRow], config: CurationConfig, evaluation: Evalua
         else:
             result.rows.append(kept)
     return result
+
+
+def _counted(finding: Finding, row: SourceRow, seen: set[tuple[str, str, str | None]]) -> Finding:
+    """The finding, marked where it is about a response (None: the prompt) that was found before."""
+    text = row.responses[finding.response - 1].text if finding.response else None
+    key = (finding.check, plain(row.prompt), text)
+    if key in seen:
+        return replace(finding, again=True)
+    seen.add(key)
+    return finding
 
 
 def _findings(row: SourceRow, config: CurationConfig, evaluation: EvaluationTexts | None) -> Iterator[Finding]:

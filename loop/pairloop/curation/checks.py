@@ -10,6 +10,8 @@ from collections.abc import Sequence
 _WORD = re.compile(r"\w+")
 _FOREIGN_RUN = re.compile(r"[\u0080-\uffff]{2,}")
 _ENDS_OPEN = re.compile(r"[\w,;:(\[{\-–—]\s*$")
+_UNSEEN = "".join(map(chr, (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, *range(0x2000, 0x2010), 0x2028, 0x2029, 0x202F,
+                           0x205F, 0x2060, 0x3000, 0xFEFF)))  # fmt: skip
 _SCRIPT_SAMPLE = 2000  # characters
 _SCRIPT_LETTERS = 20
 _SCRIPT_SHARE = 0.6
@@ -18,13 +20,13 @@ _REPEATS = 20  # n-grams of a text that may be called repeated
 
 
 def empty(text: str) -> str | None:
-    """Nothing but blanks."""
-    return None if text.strip() else "the response is empty"
+    """Nothing that can be seen: blanks, and characters without width."""
+    return None if text.strip(_UNSEEN) else "the response is empty"
 
 
 def too_short(text: str, least: int) -> str | None:
     """Fewer than ``least`` characters, and not empty."""
-    said = len(text.strip())
+    said = len(text.strip(_UNSEEN))
     return f"{said} characters, fewer than {least}" if 0 < said < least else None
 
 

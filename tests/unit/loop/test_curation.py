@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,18 @@ def test_later_near_duplicates_are_found_and_exact_ones_are_left_to_the_import()
     result = curate([row(text, text, "other", text + " more")], settings(near_duplicate="remove"), None)
     assert [(f.response, f.why) for f in result.findings] == [(4, "nearly the same as response 1")]
     assert [len(left.responses) for left in result.rows] == [3]
+
+
+def test_a_response_that_stands_in_several_rows_counts_once_and_is_removed_from_all() -> None:
+    rows = [row("\u200b", "first answer", "second answer", line=line) for line in (1, 2)]
+    config = settings(empty="remove")
+    result = curate(rows, config, None)
+    assert [len(left.responses) for left in result.rows] == [2, 2]
+    assert [(finding.line, finding.again) for finding in result.findings] == [(1, False), (2, True)]
+    assert result.summary(config)["checks"]["empty"]["found"] == 1
+    assert curate([rows[0], replace(rows[1], prompt="Another?")], config, None).summary(config)["checks"]["empty"] == {
+        "action": "remove",
+        "found": 2,
+        "removed": 2,
+        "examples": [finding.as_json() for finding in result.findings],
+    }
