@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from pairloop import Campaign
 from pairloop.errors import CorruptionDetected, DataError
 from pairloop.exports.models import load_reward_model
 from pairloop.pool import load_pool
@@ -110,3 +111,25 @@ def test_a_damaged_artifact_is_not_copied(finished: Path, invoke: Invoke, tmp_pa
     assert result.exit_code != 0
     assert "does not match its hash" in result.stderr
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.torch
+def test_a_policy_is_a_folder_for_transformers(mixed: Path, invoke: Invoke, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="needs the torch extra")
+    transformers = pytest.importorskip("transformers", reason="needs the torch extra")
+    config = transformers.LlamaConfig(
+        vocab_size=9, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+    )
+    policy = transformers.LlamaForCausalLM(config)
+    with Campaign(mixed) as campaign:
+        sha256, size = campaign.store.artifacts.store_bytes("policy", policy.save_pretrained)
+        with campaign.store.transaction():
+            campaign.store.artifacts.add_row(sha256, "policy", size, {})
+            campaign.store.models.add("policy", 1, sha256, votes=3, last_seq=3, report={})
+    options = ("--role", "policy", "--form", "transformers", "--out", tmp_path / "policy")
+    result = invoke("export-model", mixed, *options)
+    assert result.exit_code == 0, result.output
+    found = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "policy")
+    words = torch.arange(9)[None]
+    assert torch.equal(found(words).logits, policy(words).logits)
+    assert "AutoModelForCausalLM" in (tmp_path / "policy" / "README.md").read_text()
