@@ -5,7 +5,7 @@ from typing import Any
 
 from pairloop.kit.ids import content_from_json
 from pairloop.records import Message, PromptContent, Provenance, SourceResponse
-from pairloop_plugins.jsonl.options import RowOptions
+from pairloop_plugins.columns.options import RowOptions
 from pairloop_plugins.jsonl.strict import Bad, Cleaner
 
 Row = Mapping[str, Any]

@@ -3,9 +3,9 @@
 from typing import Any
 
 from pairloop.records import PromptContent, SourceResponse, SourceRow
+from pairloop_plugins.columns.options import RowOptions
 from pairloop_plugins.jsonl.conversations import read_preference
 from pairloop_plugins.jsonl.fields import Reader, Row, index_pair, kind_of, listed
-from pairloop_plugins.jsonl.options import RowOptions
 from pairloop_plugins.jsonl.strict import Bad, Cleaner
 from pairloop_plugins.jsonl.votes import Recorded, chosen_vote, read_votes
 

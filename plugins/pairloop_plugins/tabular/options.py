@@ -1,38 +1,8 @@
 """Options of the sources that read tables: CSV, Parquet, Hugging Face data sets."""
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pairloop_plugins.jsonl.options import RowOptions
-from pairloop_plugins.tabular.presets import PRESETS
-from pairloop_plugins.tabular.roles import CHOICES, ROLES
-
-Columns = dict[str, str | tuple[str, ...]]
-
-
-class TableOptions(RowOptions):
-    """What all sources of tables have in common."""
-
-    dataset: str | None = None
-    """A well-known public set whose columns are known, e.g. "hh-rlhf" (the table is in docs/data.md)."""
-    columns: Columns = Field(default_factory=dict)
-    """Which column holds what, e.g. {prompt = "question", response_a = "answer 1"}; dots go into nested values."""
-    values: dict[str, str] = Field(default_factory=dict)
-    """What the values of the preference column mean, e.g. {"1" = "a", "2" = "b"}: a, b, tie, both_bad or skip."""
-
-    @model_validator(mode="after")
-    def _known(self) -> "TableOptions":
-        if self.dataset is not None and self.dataset not in PRESETS:
-            raise ValueError(f"dataset {self.dataset!r} is not known; known are {', '.join(sorted(PRESETS))}")
-        unknown = sorted(set(self.columns) - set(ROLES))
-        if unknown:
-            raise ValueError(f"columns: {unknown[0]!r} is nothing that a row has; possible are {', '.join(ROLES)}")
-        listed = sorted(role for role, name in self.columns.items() if not isinstance(name, str))
-        if any(role != "responses" for role in listed):
-            raise ValueError("columns: only responses may name several columns")
-        wrong = sorted(set(self.values.values()) - set(CHOICES))
-        if wrong:
-            raise ValueError(f"values: {wrong[0]!r} is none of {', '.join(CHOICES)}")
-        return self
+from pairloop_plugins.columns.options import TableOptions
 
 
 class CsvOptions(TableOptions):

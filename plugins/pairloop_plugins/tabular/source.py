@@ -7,11 +7,11 @@ from typing import Any
 
 from pairloop.kit.text import clean
 from pairloop.records import RejectedRow, SourceRow
+from pairloop_plugins.columns.convert import json_row
+from pairloop_plugins.columns.layout import Layout, layout_of, suggested, written_out
+from pairloop_plugins.columns.options import TableOptions
 from pairloop_plugins.jsonl.shapes import read_row
 from pairloop_plugins.jsonl.strict import MAX_DEPTH, Bad, Cleaner, depth
-from pairloop_plugins.tabular.convert import json_row
-from pairloop_plugins.tabular.layout import Layout, layout_of, suggested
-from pairloop_plugins.tabular.options import TableOptions
 
 _EXCERPT = 200
 
@@ -59,13 +59,7 @@ def suggested_options(table: Table, options: TableOptions) -> dict[str, Any]:
     Raises:
         DataError: the columns do not even allow a guess.
     """
-    layout = suggested(options, table.names, table.where)
-    given: dict[str, Any] = options.model_dump(mode="json", exclude_unset=True)
-    if layout.guessed:
-        given["columns"] = {
-            role: name if isinstance(name, str) else list(name) for role, name in layout.columns.items()
-        }
-    return given
+    return written_out(options, suggested(options, table.names, table.where))
 
 
 def _row(record: Record, layout: Layout, options: TableOptions, cleaner: Cleaner) -> SourceRow | RejectedRow:

@@ -15,9 +15,12 @@ from pairloop.errors import ConfigError, DataError, MissingExtra
 from pairloop.kit import extras
 from pairloop.kit.canonical import canonical_json
 from pairloop.records import AnnotatorKind, Choice, Message, RejectedRow, SourceRow
+from pairloop_plugins.columns.presets import PRESETS
+from pairloop_plugins.jsonl import JsonlOptions
+from pairloop_plugins.jsonl.source import JsonlSource
 from pairloop_plugins.tabular import CsvOptions, HubOptions, ParquetOptions, pairloop_sources
 from pairloop_plugins.tabular.csv_source import CsvSource
-from pairloop_plugins.tabular.presets import PRESETS
+from pairloop_plugins.tabular.source import Record, Table, read_table
 
 Rows = list[SourceRow | RejectedRow]
 READY = "prompt,response_a,response_b\n"
@@ -235,6 +238,20 @@ def test_the_shared_turns_of_a_conversation_are_the_prompt(read: Callable[..., R
     assert texts([row]) == [((Message("user", "hi"),), "x", "y")]
 
 
+def test_other_keys_of_json_lines_are_suggested_and_read_once_confirmed(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_text('nope\n{"question": "p", "answers": ["a", "b"]}\n{"question": "q"}\n')
+    suggested = JsonlSource(JsonlOptions(), path).suggested_options()
+    assert suggested == {"columns": {"prompt": "question", "responses": "answers"}}
+    assert not any(isinstance(row, SourceRow) for row in JsonlSource(JsonlOptions(), path).rows())
+    _, row, bad = JsonlSource(JsonlOptions(**suggested), path).rows()
+    assert texts([row]) == [("p", "a", "b")]
+    assert isinstance(bad, RejectedRow)
+    assert (bad.line, bad.reason) == (3, 'missing keys: "answers"')
+    path.write_text('{"prompt": "p", "responses": ["a", "b"], "topic": "t"}\n')
+    assert JsonlSource(JsonlOptions(keep=("topic",)), path).suggested_options() == {"keep": ["topic"]}
+
+
 # ------------------------------------------------------------------------------------------ known sets
 
 _TALK = [{"role": "user", "content": "hi"}]
@@ -320,8 +337,48 @@ def test_a_row_of_every_known_set_is_read(tmp_path: Path, name: str) -> None:
     if "model_a" in published:
         assert [response.provenance.model for response in row.responses] == ["m", "n"]
     parquet.write_table(arrow.table({"x": ["y"]}), path)
+    lines = tmp_path / "d.jsonl"
+    lines.write_text(json.dumps(published) + "\n{}\n")
+    same, bad = JsonlSource(JsonlOptions(dataset=name), lines).rows()
+    assert same == row
+    assert isinstance(bad, RejectedRow)
+    assert bad.reason.startswith("missing keys:")
     with pytest.raises(DataError, match="this is not"):
         list(ParquetSource(ParquetOptions(dataset=name), path).rows())
+
+
+_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.sampled_from(["", "a", "[{", "model_a", "\x00"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "text", "post"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(name=st.sampled_from(sorted(PRESETS)), data=st.data())
+def test_whatever_the_values_are_a_row_is_read_or_rejected(name: str, data: st.DataObject) -> None:
+    published, _ = _PUBLISHED[name]
+    changed = data.draw(st.dictionaries(st.sampled_from(sorted(published)), _VALUE, min_size=1, max_size=3))
+    options = ParquetOptions(dataset=name, columns={"metadata": "extra"})
+    records = [Record(1, {**published, **changed, "extra": data.draw(_VALUE)})]
+    (row,) = read_table(Table([*published, "extra"], records, "here"), options)
+    if isinstance(row, SourceRow):
+        canonical_json(row.metadata).encode()
+    else:
+        assert row.line == 1
+        assert row.reason
+
+
+def test_metadata_of_a_set_and_a_column_are_kept_together() -> None:
+    published, _ = _PUBLISHED["skywork-reward"]
+    options = ParquetOptions(dataset="skywork-reward", columns={"metadata": "extra"})
+    table = Table([*published, "extra"], [Record(1, {**published, "extra": '{"x": 1}'})], "here")
+    (row,) = read_table(table, options)
+    assert isinstance(row, SourceRow)
+    assert row.metadata == {"source": "s", "x": 1}
 
 
 # ------------------------------------------------------------------------------------------ Parquet and data sets

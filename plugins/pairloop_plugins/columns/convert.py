@@ -7,10 +7,10 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from pairloop_plugins.columns.layout import Layout
+from pairloop_plugins.columns.options import TableOptions
 from pairloop_plugins.jsonl.fields import kind_of
 from pairloop_plugins.jsonl.strict import Bad
-from pairloop_plugins.tabular.layout import Layout
-from pairloop_plugins.tabular.options import TableOptions
 
 Row = Mapping[str, Any]
 _ABSENT = object()
@@ -42,7 +42,10 @@ def json_row(row: Row, layout: Layout, options: TableOptions) -> dict[str, Any]:
     for role in _OPTIONAL:
         value = _value(row, columns[role], None) if role in columns else None
         if value is not None and value != "":
-            found[_key(role, layout)] = _loaded(value) if role in ("metadata", "annotations", "pairs") else value
+            value = _loaded(value) if role in ("metadata", "annotations", "pairs") else value
+            if role == "metadata" and isinstance(value, dict):
+                value = {**found.get("metadata", {}), **value}
+            found[_key(role, layout)] = value
     _add_vote(found, row, layout, options)
     return found
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pairloop.errors import DataError
 from pairloop.records import AnnotatorKind
-from pairloop_plugins.tabular.options import Columns, TableOptions
-from pairloop_plugins.tabular.presets import PRESETS
-from pairloop_plugins.tabular.roles import DEFAULT_VALUES, SHAPES, candidates, numbered
+from pairloop_plugins.columns.options import Columns, TableOptions
+from pairloop_plugins.columns.presets import PRESETS
+from pairloop_plugins.columns.roles import DEFAULT_VALUES, SHAPES, candidates, numbered
 
 _SHOWN = 20
 
@@ -43,6 +44,23 @@ def layout_of(options: TableOptions, names: Sequence[str], where: str) -> Layout
     return layout
 
 
+def layout_of_keys(options: TableOptions, where: str) -> Layout | None:
+    """The layout of JSON lines, where every row has its own keys; None where the options name no columns.
+
+    A key that is missing is the fault of its row, not of the file.
+
+    Raises:
+        DataError: the columns name no responses.
+    """
+    known = PRESETS[options.dataset].columns if options.dataset is not None else {}
+    named = [name for value in {**known, **options.columns}.values() for name in _names(value)]
+    return layout_of(options, named, where) if named else None
+
+
+def _names(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return ((value, value.partition(".")[0])) if isinstance(value, str) else value
+
+
 def suggested(options: TableOptions, names: Sequence[str], where: str) -> Layout:
     """The same, with guesses allowed."""
     if options.dataset is not None:
@@ -54,6 +72,16 @@ def suggested(options: TableOptions, names: Sequence[str], where: str) -> Layout
     _check_columns(layout.columns, names, where)
     kind = options.chosen_kind if "chosen_kind" in options.model_fields_set else layout.kind
     return Layout(layout.columns, layout.values, layout.strengths, kind, layout.turns, layout.keep, layout.guessed)
+
+
+def written_out(options: TableOptions, layout: Layout | None) -> dict[str, Any]:
+    """The given options, with what was guessed written out for a person to confirm."""
+    given: dict[str, Any] = options.model_dump(mode="json", exclude_unset=True)
+    if layout is not None and layout.guessed:
+        given["columns"] = {
+            role: name if isinstance(name, str) else list(name) for role, name in layout.columns.items()
+        }
+    return given
 
 
 def as_toml(columns: Columns) -> str:
