@@ -28,11 +28,11 @@ def invoke() -> Callable[..., Result]:
 def told(tmp_path: Path, invoke: Callable[..., Result]) -> Campaigns:
     """Makes a campaign of one round in which ``answers(number, task)`` are given, one after the other."""
 
-    def make(answers: Callable[[int, Task], Sequence[Answer]], *, talk: bool = False, name: str = "campaign") -> Path:
-        folder = tmp_path / name
+    def make(answers: Callable[[int, Task], Sequence[Answer]], *, talk: bool = False, gold: bool = False) -> Path:
+        folder = tmp_path / "campaign"
         folder.mkdir()
         _data(folder / "prompts.jsonl", talk)
-        _config(folder)
+        _config(folder, **({"quality": _gold(folder / "gold.jsonl")} if gold else {}))
         result = invoke("step", folder)
         assert result.exit_code in (0, 3), result.output
         with Campaign(folder) as campaign:
@@ -62,6 +62,16 @@ def _data(path: Path, talk: bool) -> None:
         if isinstance(row["prompt"], list):
             row["prompt"] = [*TALK, {"role": "user", "content": f"Case {i} of delta{i} and eps{i * 5}?"}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def _gold(path: Path) -> dict[str, object]:
+    """Table ``quality`` with a file of known answers."""
+    rows = [
+        {"prompt": f"Known {i} of zeta{i}", "response_a": f"good {i}", "response_b": f"bad {i}", "correct": "a"}
+        for i in range(8)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return {"gold_path": path.name, "gold_share": 0.25}
 
 
 def _config(folder: Path, **changes: dict[str, object]) -> None:

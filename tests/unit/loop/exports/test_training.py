@@ -149,6 +149,16 @@ def test_excluded_annotators_and_skips_are_left_out_and_counted(
     assert "Left out: 12 votes (skips)" in card
 
 
+def test_gold_items_train_nothing(told: Callable[..., Path], export: Callable[..., Path], invoke: Invoke) -> None:
+    campaign = told(lambda n, task: [("ann", Choice.LEFT)], gold=True)
+    asked = [json.loads(line) for line in invoke("export", campaign, "--votes").stdout.splitlines()]
+    gold = {row["pair"] for row in asked if row["arm"] == "gold"}
+    assert len(gold) == 3
+    out = export(campaign)
+    assert {row["pair"] for row in everything(out)} == {row["pair"] for row in asked} - gold
+    assert "Left out: 3 votes (gold items)" in (out / "README.md").read_text()
+
+
 def test_a_campaign_without_votes_is_refused(told: Callable[..., Path], invoke: Invoke, tmp_path: Path) -> None:
     result = invoke("export", told(lambda number, task: []), "--format", "trl", "--out", tmp_path / "out")
     assert result.exit_code == 2
