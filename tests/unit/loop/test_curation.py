@@ -78,6 +78,7 @@ def test_a_proper_end_is_not_cut_off(end: str) -> None:
         ("Das ist ein Satz, der lang genug dafür ist.", "Latin"),
         ("Это предложение достаточно длинное для проверки.", "Cyrillic"),
         ("これは十分に長い文章ですので、確認できます。漢字もあります。", "Japanese"),
+        ("日本語文章確認必要漢字使用場合多数存在これはです", "Japanese"),
         ("这个句子已经足够长可以用来进行检查了对不对你觉得怎么样呢", "Chinese"),
         ("short", None),
         ("1234567890 " * 10, None),
@@ -122,6 +123,7 @@ def test_thirteen_words_in_sequence_are_an_overlap(tmp_path: Path) -> None:
     texts = EvaluationTexts(texts_of(path), 13)
     assert texts.overlap("so " + " ".join(f"W{i}," for i in range(5, 18)) + " yes") is not None
     assert texts.overlap(" ".join(f"w{i}" for i in range(5, 17))) is None
+    assert texts.overlap("so " + " ".join(f"w{i}" for i in range(7, 20))) is not None, "the last words count"
     short = EvaluationTexts(["Who are you?"], 13)
     assert short.overlap("who ARE you") is not None
     assert short.overlap("tell me who are you now") is None

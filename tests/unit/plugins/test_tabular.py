@@ -381,6 +381,18 @@ def test_metadata_of_a_set_and_a_column_are_kept_together() -> None:
     assert row.metadata == {"source": "s", "x": 1}
 
 
+def test_a_value_that_pandas_writes_for_missing_is_missing() -> None:
+    table = Table(
+        ["prompt", "chosen", "rejected", "seconds"],
+        [Record(1, {"prompt": "p", "chosen": "a", "rejected": "b", "seconds": float("nan"), "kept": float("nan")})],
+        "here",
+    )
+    (row,) = read_table(table, ParquetOptions(keep=("kept",)))
+    assert isinstance(row, SourceRow), row
+    assert row.metadata == {"kept": None}
+    assert row.recorded[0][1].seconds is None
+
+
 # ------------------------------------------------------------------------------------------ Parquet and data sets
 
 _TABLE = {"prompt": ["p", "q", None], "response_a": ["a", "c", "e"], "response_b": ["b", "d", "f"]}
