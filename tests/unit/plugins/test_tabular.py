@@ -1,8 +1,10 @@
 """CSV, Parquet and Hugging Face data sets as pair sources: columns, shapes, rejections, damage, digests."""
 
+import csv
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pydantic import ValidationError
 from pairloop.errors import ConfigError, DataError, MissingExtra
 from pairloop.kit import extras
 from pairloop.kit.canonical import canonical_json
+from pairloop.protocols import PairSource
 from pairloop.records import AnnotatorKind, Choice, Message, RejectedRow, SourceRow
 from pairloop_plugins.columns.presets import PRESETS
 from pairloop_plugins.jsonl import JsonlOptions
@@ -513,3 +516,37 @@ def test_parts_need_what_they_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         specs["parquet"].factory(None, tmp_path)
     with pytest.raises(MissingExtra, match="datasets"):
         specs["huggingface"].factory(None, tmp_path)
+
+
+@pytest.mark.shared
+def test_real_votes_are_the_same_rows_from_every_file(shared_data: Path, tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pytest.importorskip("datasets")
+    from pairloop_plugins.tabular.hub_source import HubSource
+    from pairloop_plugins.tabular.parquet_source import ParquetSource
+
+    original = shared_data / "pandalm_human_test.jsonl.gz"
+    wanted = [replace(row, line=0) for row in JsonlSource(JsonlOptions(), original).rows()]
+    assert sum(isinstance(row, SourceRow) for row in wanted) > 900
+    items = [json.loads(line) for line in gzip.decompress(original.read_bytes()).splitlines()]
+    parquet.write_table(arrow.Table.from_pylist(items), tmp_path / "d.parquet")
+    with (tmp_path / "d.csv").open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(items[0])
+        writer.writerows(
+            [json.dumps(cell) if isinstance(cell, list) else cell for cell in item.values()] for item in items
+        )
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.jsonl").write_bytes(gzip.decompress(original.read_bytes()))
+    sources: list[PairSource] = [
+        CsvSource(CsvOptions(), tmp_path / "d.csv"),
+        ParquetSource(ParquetOptions(), tmp_path / "d.parquet"),
+        HubSource(HubOptions(), tmp_path / "set"),
+    ]
+    for source in sources:
+        for row, other in zip(source.rows(), wanted, strict=True):
+            if isinstance(other, SourceRow):
+                assert replace(row, line=0) == other
+            else:
+                assert isinstance(row, RejectedRow)
+                assert row.reason == other.reason
