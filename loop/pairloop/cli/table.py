@@ -26,7 +26,9 @@ COMMANDS: dict[str, Entry] = {
     "leaderboard": Entry(
         f"{_HERE}.leaderboard:leaderboard", "Rank the models whose responses people compared.", "Look at it"
     ),
-    "export": Entry(f"{_HERE}.export:export", "Write preferences, votes, verdicts or disagreements.", "Look at it"),
+    "export": Entry(
+        f"{_HERE}.export:export", "Write preferences, votes, verdicts, pairs or disagreements.", "Look at it"
+    ),
     "export-model": Entry(
         f"{_HERE}.export_model:export_model", "Copy a model out of the campaign, with a card.", "Look at it"
     ),
