@@ -13,9 +13,10 @@ as much as the targets have of it: an outlier is worth asking about only as far 
 where the pool repeats itself the repeated part is asked first, and not twice. Pairs that lie far out
 (`geometry.far_out`) are left to the random arm until nothing else is left.
 
-Both quadratic forms change by rank-one terms, and their products with all pairs come from products with all
-responses: a pick costs two passes over the (R, D) responses and a few over (N,) numbers; the (N, D) pair matrix is
-never made. The gain is not submodular, so nothing may be evaluated lazily: every pick looks at every candidate.
+All candidates are scored once, by way of the responses; the (N, D) pair matrix is never made. Both quadratic forms
+change by rank-one terms, so in the search a pick costs one pass over the pairs of the short list. The gain is not
+submodular, and nothing may be evaluated lazily: every pick looks at every pair of the list. Half of a short list are
+the best by first score, half are drawn at random: where the best are copies of each other, the batch needs others.
 """
 
 import logging
@@ -25,14 +26,16 @@ import numpy as np
 from pydantic import Field
 
 from pairloop.acquisition import request
+from pairloop.acquisition.batch import on_grid
 from pairloop.acquisition.functions import expected_information
 from pairloop.acquisition.geometry import Float64Array, conditioning, differences, far_out, squared_lengths
-from pairloop.acquisition.keys import canonical
+from pairloop.acquisition.keys import canonical, pair_keys
 from pairloop.acquisition.picking import CLOSED, TIED, Room, with_rest
 from pairloop.acquisition.targets import target_directions
 from pairloop.kit.options import Options
+from pairloop.kit.seeds import derive_seed
 from pairloop.kit.threads import numeric_threads
-from pairloop.posterior import IntArray
+from pairloop.posterior import FloatArray, IntArray
 from pairloop.protocols import Selection, SelectionContext
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,10 @@ class VoptOptions(Options):
     fence: float = Field(default=3.0, ge=0.0)
     """Pairs whose margin's variance lies so many robust standard deviations above the median, on a logarithmic scale,
     are asked last; 0 knows no outliers. The random arm draws them like all others."""
+
+    short_list: int = Field(default=16_384, ge=2)
+    """Candidates among which the batch is searched (sixteen times the batch where that is more); a smaller pool is
+    searched whole."""
 
     nodes: int = Field(default=9, ge=0, le=64)
     """Quadrature nodes that average a vote's information over the margin's uncertainty; 0 takes the mean margin."""
@@ -64,7 +71,7 @@ class VoptStrategy:
         if not n or not len(context.candidates):
             return request.empty()
         with numeric_threads(), np.errstate(invalid="ignore", over="ignore"):
-            search = _Search(context, self.options)
+            search = _Search(context, self.options, max(self.options.short_list, 16 * n))
             picks, scores = search.run(n)
         if search.missing:
             log.warning("vopt: %d of %d candidates have no finite gain", search.missing, len(context.candidates))
@@ -73,38 +80,41 @@ class VoptStrategy:
 
 
 class _Search:
-    """Greedy search over all candidates with finite coordinates that are no outliers.
+    """Greedy search over candidates with finite coordinates that are no outliers.
 
     Attributes:
         missing: candidates without finite coordinates.
-        rows: (N,) their places in the context; left, right: (N,) rows of their responses.
-        information, variance, relevance: (N,) I, zᵀSz and zᵀSMSz as they are now.
+        rows: (L,) places in the context of the pairs that are searched; z: (L, D) their directions.
+        information, variance, relevance: (L,) I, zᵀSz and zᵀSMSz as they are now.
         past: (k, D) directions v with S = I − Σ v vᵀ: pairs in flight first, then one for each pick.
     """
 
-    def __init__(self, context: SelectionContext, options: VoptOptions) -> None:
+    def __init__(self, context: SelectionContext, options: VoptOptions, width: int) -> None:
         self.context, self.options = context, options
+        self.coordinates = np.nan_to_num(context.posterior.whitened, nan=0.0, posinf=0.0, neginf=0.0)
+        self.past = self._in_flight()
+        targets = target_directions(context, options.targets)
+        self.moment = targets.T @ targets / max(len(targets), 1)
         pairs = canonical(context.candidates)
         prior = squared_lengths(context.posterior.whitened, pairs)
         information = self._information(pairs, prior)
         finite = np.isfinite(prior * information)
         self.missing = int(np.count_nonzero(~finite))
-        self.rows = np.flatnonzero(finite & ~far_out(prior, options.fence))
-        self.left, self.right = pairs[self.rows].T
-        self.information, self.cost = information[self.rows], context.cost[self.rows]
+        rows = np.flatnonzero(finite & ~far_out(prior, options.fence))
+        self.information, self.cost = information[rows], context.cost[rows]
+        self.variance, self.relevance = self._start(pairs[rows], prior[rows])
+        kept = self._short_list(pairs[rows], width)
+        self.rows, self.cost = rows[kept], self.cost[kept]
+        self.information, self.variance = self.information[kept], self.variance[kept]
+        self.relevance, self.z = self.relevance[kept], differences(self.coordinates, pairs[self.rows])
         self.room, self.is_open = Room(context, self.rows), np.ones(len(self.rows), dtype=bool)
-        self.coordinates = np.nan_to_num(context.posterior.whitened, nan=0.0, posinf=0.0, neginf=0.0)
-        self.past = self._in_flight()
-        targets = target_directions(context, options.targets)
-        self.moment = targets.T @ targets / max(len(targets), 1)
-        self.variance, self.relevance = self._start(prior[self.rows])
 
     def run(self, n: int) -> tuple[IntArray, Float64Array]:
         """Up to ``n`` candidates in order, and the score of each when it was picked."""
         picks: list[int] = []
         scores: list[float] = []
         while len(picks) < n and self.is_open.any():
-            worth = self.information * self.relevance / ((1.0 + self.information * self.variance) * self.cost)
+            worth = self._worth()
             worth[~self.is_open] = CLOSED
             best = float(worth.max())
             winner = self.room.by_key(np.flatnonzero(self.is_open & (worth >= best * (1.0 - TIED))))
@@ -113,6 +123,9 @@ class _Search:
             self.is_open[self.room.shut(winner)] = False
             self._condition(winner)
         return self.rows[np.array(picks, dtype=np.int64)], np.array(scores)
+
+    def _worth(self) -> Float64Array:
+        return np.asarray(self.information * self.relevance / ((1.0 + self.information * self.variance) * self.cost))
 
     def _information(self, pairs: IntArray, variance: Float64Array) -> Float64Array:
         posterior = self.context.posterior
@@ -127,14 +140,27 @@ class _Search:
         usable = np.isfinite(variance * information)
         return conditioning(z[usable], information[usable])
 
-    def _start(self, prior: Float64Array) -> tuple[Float64Array, Float64Array]:
+    def _start(self, pairs: IntArray, prior: Float64Array) -> tuple[Float64Array, Float64Array]:
         """zᵀSz and zᵀSMSz given the pairs in flight."""
         values, columns = np.linalg.eigh(self.moment)
         factor = columns * np.sqrt(np.maximum(values, 0.0))  # M = factor · factorᵀ
-        pairs = np.stack([self.left, self.right], axis=1)
-        relevance = squared_lengths(self.coordinates @ self._given(factor.T).T, pairs)
-        used = squared_lengths(self.coordinates @ self.past.T, pairs) if len(self.past) else np.zeros(len(pairs))
+        relevance = squared_lengths(self._mapped(self._given(factor.T)), pairs)
+        used = squared_lengths(self._mapped(self.past), pairs) if len(self.past) else np.zeros(len(pairs))
         return np.maximum(prior - used, 0.0), relevance
+
+    def _mapped(self, directions: Float64Array) -> FloatArray:
+        """Coordinates along directions (K, D) → (R, K), in the precision of the coordinates."""
+        return np.asarray(self.coordinates @ directions.T.astype(self.coordinates.dtype, copy=False))
+
+    def _short_list(self, pairs: IntArray, width: int) -> IntArray:
+        """Sorted positions of at most ``width`` pairs: half the best by first score, half drawn by key."""
+        if len(pairs) <= width:
+            return np.arange(len(pairs))
+        ranks, keys = on_grid(self._worth()), pair_keys(pairs, derive_seed(self.context.seed, "short list"))
+        best = np.lexsort((keys, -ranks))[: width - width // 2]
+        drawn = np.argsort(keys, kind="stable")[:width]
+        drawn = drawn[~np.isin(drawn, best)][: width // 2]
+        return np.sort(np.concatenate([best, drawn]))
 
     def _given(self, z: Float64Array) -> Float64Array:
         """S z for rows z: (K, D) → (K, D)."""
@@ -142,19 +168,12 @@ class _Search:
 
     def _condition(self, winner: int) -> None:
         """Take what a vote on the winner will tell from all variances and relevances."""
-        z = differences(self.coordinates, np.array([[self.left[winner], self.right[winner]]]))
-        direction = self._given(z)[0]
-        information = self.information[winner]
-        direction *= np.sqrt(information / (1.0 + information * max(float(z[0] @ direction), 0.0)))
+        z, information = self.z[winner], self.information[winner]
+        direction = self._given(z[None])[0]
+        direction *= np.sqrt(information / (1.0 + information * max(float(z @ direction), 0.0)))
         mapped = self.moment @ direction
-        towards = self._given(mapped[None])[0]
-        along, across = self._products(direction), self._products(towards)
+        along, across = (self.z @ np.stack([direction, self._given(mapped[None])[0]], axis=1)).T
         self.variance = np.maximum(self.variance - along**2, 0.0)
         change = along * (float(direction @ mapped) * along - 2.0 * across)
         self.relevance = np.maximum(self.relevance + change, 0.0)
         self.past = np.vstack([self.past, direction])
-
-    def _products(self, direction: Float64Array) -> Float64Array:
-        """z · direction for all candidates, by way of the responses."""
-        products = self.coordinates @ direction.astype(self.coordinates.dtype, copy=False)
-        return np.asarray(products[self.left] - products[self.right], np.float64)

@@ -44,7 +44,14 @@ def _parts() -> Iterator[str]:
                 yield from (f"Each `{key}`:", "", *_rows(model), "")
 
 
-_TABLE = {"backend": "backend", "source": "data", "reward": "reward", "strategy": "selection", "policy": "policy", "judge": "judge"}
+_TABLE = {
+    "backend": "backend",
+    "source": "data",
+    "reward": "reward",
+    "strategy": "selection",
+    "policy": "policy",
+    "judge": "judge",
+}
 
 
 def _nested(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -132,8 +132,9 @@ class SelectionConfig(Options):
     compare_arms: bool = True
     """After each training, fit small models on active and on random votes and compare them. Off, nothing falls back."""
     on_no_gain: Literal["fall_back", "tell"] = "fall_back"
-    """When the comparison shows that the strategy does not pay: draw at random from then on, or only say so. It does not
-    pay when it is proven worse than random (at once), or when a worthwhile saving is excluded for ``patience`` rounds."""
+    """When the comparison shows that the strategy does not pay: draw at random from then on, or only say so. It does
+    not pay when it is proven worse than random (at once), or when a worthwhile saving is excluded for ``patience``
+    rounds."""
     worthwhile_saving: Annotated[float, Field(gt=0.0, lt=0.9)] = 1 / 3
     """Share of the votes that active selection should save to be worth while."""
     patience: int = Field(default=3, ge=1)

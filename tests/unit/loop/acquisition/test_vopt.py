@@ -10,7 +10,7 @@ from pairloop.acquisition.geometry import far_out as far_out_of
 from pairloop.acquisition.keys import canonical
 from pairloop.acquisition.logdet import LogdetStrategy
 from pairloop.acquisition.targets import target_directions
-from pairloop.acquisition.vopt import VoptOptions, VoptStrategy
+from pairloop.acquisition.vopt import VoptOptions, VoptStrategy, _Search
 from pairloop.posterior import PreferencePosterior
 from pairloop.testing.fakes import fake_context, with_posterior
 
@@ -152,3 +152,24 @@ def test_without_sources_the_pool_stands_in(source):
     context = fake_context(15, 4)
     board = replace(context, goal="leaderboard", source=source)
     assert np.array_equal(target_directions(board, 100), target_directions(context, 100))
+
+
+def test_a_short_list_holds_the_best_and_a_draw_of_the_rest():
+    """Half of the pool are copies of the best pair."""
+    rng = np.random.default_rng(6)
+    whitened = 0.3 * rng.standard_normal((2000, 20))
+    whitened[:1000:2] = 3.0 * whitened[0] + 1e-6 * rng.standard_normal((500, 20))
+    whitened[1:1001:2] = 3.0 * whitened[1] + 1e-6 * rng.standard_normal((500, 20))
+    pairs = np.arange(2000).reshape(1000, 2)
+    context = replace(
+        fake_context(1, 2, pending=0), posterior=PreferencePosterior(np.zeros(2000), whitened), candidates=pairs,
+        pending=pairs[:0], asked=pairs[:0], prompt=np.repeat(np.arange(1000), 2), group=np.repeat(np.arange(1000), 2),
+        cost=np.ones(1000), per_prompt=0,
+    )  # fmt: skip
+    options = VoptOptions(short_list=64, fence=0.0)
+    listed = _Search(context, options, 64).rows
+    assert len(listed) == 64
+    assert (listed < 500).sum() >= 32  # the best by first score are copies
+    assert (listed >= 500).sum() >= 10  # but not all that is searched
+    few, whole = (VoptStrategy(each).select(context, 4) for each in (options, VoptOptions(fence=0.0)))
+    assert few.scores.sum() > 0.95 * whole.scores.sum()
