@@ -141,13 +141,16 @@ def _translated(error: sqlite3.DatabaseError, path: Path) -> Exception:
 
 
 def create_schema(database: Database) -> None:
-    """Apply all migrations to a new file, or to one whose making was interrupted; others are left alone."""
+    """Apply all migrations to a new file, or to one whose making was interrupted; others are left alone.
+
+    All of them in one transaction: a file that has some and not others is one of an older release.
+    """
     tables = database.rows(
         "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> ? AND tbl_name <> ?",
         (migrations.migrations_table, migrations.migrations_table),
     )
     if not tables:
-        with database.errors():
+        with database.errors(), database.raw.atomic():
             migrations.apply(database.raw)
 
 
