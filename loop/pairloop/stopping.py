@@ -241,11 +241,12 @@ def human_ceiling(votes: Sequence[Vote], group_of: Mapping[str, int]) -> metrics
     same = [sum(a == b for a in sides for b in sides) - len(sides) for _, sides in rows]
     agreed = np.array([s / (len(sides) * (len(sides) - 1)) for s, (_, sides) in zip(same, rows, strict=True)])
     found = metrics.clustered_mean(agreed, np.array([group[pair] for pair, _ in rows]))
-    value, low, high = (None if a is None else _best(a) for a in (found.value, found.low, found.high))
+    value, low, high = (None if a is None else best_guess(a) for a in (found.value, found.low, found.high))
     return metrics.Estimate(value or 0.0, low, high, found.n, found.clusters)
 
 
-def _best(agreement: float) -> float:
+def best_guess(agreement: float) -> float:
+    """(1 + √(2a − 1))/2 for two who agree with probability a: the bound of `human_ceiling`; at a < ½ it is ½."""
     return float(1.0 + np.sqrt(np.clip(2.0 * agreement - 1.0, 0.0, 1.0))) / 2.0
 
 

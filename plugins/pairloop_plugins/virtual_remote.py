@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pairloop.errors import BackendRejected, BackendUnavailable, CorruptionDetected, StorageFull
+from pairloop.errors import BackendRejected
 from pairloop.kit.canonical import canonical_json
 from pairloop.records import Annotation, AnnotatorKind, Choice, Page, Task
+from pairloop_plugins.sqlite_errors import sqlite_errors
 
 PAGE = 500
 """Most answers a page holds."""
@@ -40,7 +41,6 @@ CREATE INDEX IF NOT EXISTS task_pair ON task (pair_id);
 CREATE TABLE IF NOT EXISTS number (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 """
 _DUE = "arrives IS NOT NULL AND withdrawn = 0"
-_FULL = ("full", "readonly", "read-only", "disk i/o", "unable to open")
 _CHUNK = 500
 
 
@@ -90,7 +90,7 @@ class VirtualRemote:
         """
         self._path = path
         self._backend = backend
-        with self._errors():
+        with sqlite_errors(self._path):
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
             try:
                 self._db.execute("PRAGMA journal_mode=DELETE")
@@ -105,7 +105,7 @@ class VirtualRemote:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One write transaction: committed at the end of the block, rolled back when it raises."""
-        with self._errors():
+        with sqlite_errors(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -157,7 +157,7 @@ class VirtualRemote:
 
     def lookup(self, keys: Collection[str]) -> dict[str, str]:
         """Remote ids of the keys that exist, withdrawn ones too."""
-        with self._errors():
+        with sqlite_errors(self._path):
             return {key: remote for key, remote in self._select("key, remote_id", "", keys)}  # noqa: C416 - typed
 
     def used_slots(self, pair_id: str) -> list[str]:
@@ -214,22 +214,6 @@ class VirtualRemote:
         if not (tick.isdecimal() and tick.isascii() and (not plus or (read.isdecimal() and read.isascii()))):
             raise BackendRejected(f"'{cursor}' is not a cursor of the backend '{self._backend}'")
         return int(tick), int(read or 0)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = str(error).lower()
-            if any(word in text for word in _FULL):
-                raise StorageFull(
-                    f"cannot write {self._path}: {error}", "Free space or mend the permissions."
-                ) from error
-            if "locked" in text:
-                raise BackendUnavailable(f"{self._path} is in use by another process: {error}") from error
-            raise CorruptionDetected(
-                f"{self._path} cannot be read: {error}", "Restore the campaign's folder from a backup."
-            ) from error
 
 
 def _chunks(keys: Collection[str]) -> Iterator[tuple[str, ...]]:

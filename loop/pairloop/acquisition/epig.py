@@ -19,8 +19,8 @@ from pydantic import Field
 
 from pairloop.acquisition import request
 from pairloop.acquisition.batch import best, on_grid
-from pairloop.acquisition.functions import expected_information
-from pairloop.acquisition.geometry import Float64Array, chunks, conditioning, differences, squared_lengths
+from pairloop.acquisition.functions import expected_information, used_in_flight
+from pairloop.acquisition.geometry import Float64Array, chunks, differences, squared_lengths
 from pairloop.acquisition.keys import canonical, pair_keys
 from pairloop.acquisition.picking import CLOSED, TIED, Room, with_rest
 from pairloop.kit.options import Options
@@ -72,7 +72,7 @@ class Pool:
 
     def __init__(self, context: SelectionContext, count: int) -> None:
         self.context, self.pairs = context, canonical(context.candidates)
-        self.used = self._used()
+        self.used = used_in_flight(context.posterior, context.pending)
         length = squared_lengths(context.posterior.whitened, self.pairs)
         self.information = self._information(self.pairs, length)
         self.usable = np.isfinite(length * self.information)
@@ -106,14 +106,6 @@ class Pool:
     def _information(self, pairs: IntArray, variance: FloatArray) -> FloatArray:
         posterior = self.context.posterior
         return expected_information(posterior, posterior.margin(pairs), variance)
-
-    def _used(self) -> Float64Array:
-        pairs = canonical(self.context.pending)
-        z = differences(self.context.posterior.whitened, pairs)
-        variance = np.einsum("nd,nd->n", z, z)
-        information = self._information(pairs, variance)
-        usable = np.isfinite(variance * information)
-        return conditioning(z[usable], information[usable])
 
 
 def gain(

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import entr, expit, ndtr
 
+from pairloop.acquisition.geometry import Float64Array, conditioning, differences
+from pairloop.acquisition.keys import canonical
 from pairloop.acquisition.quadrature import gaussian_mean
 from pairloop.posterior import FloatArray, IntArray, PreferencePosterior
 
@@ -103,6 +105,19 @@ def expected_information(
         return gaussian_mean(information, m, v, count) if count else information(m)
 
     return _in_chunks(block, np.abs(margin) / t, variance / t**2) / t**2
+
+
+def used_in_flight(posterior: PreferencePosterior, pending: IntArray, count: int = 9) -> Float64Array:
+    """Directions U (K, D) that the pairs in flight (M, 2) have used up, as `geometry.conditioning` gives them.
+
+    Pairs without finite coordinates use up nothing. ``count`` as in `expected_information`.
+    """
+    pairs = canonical(pending)
+    z = differences(posterior.whitened, pairs)
+    variance = np.einsum("nd,nd->n", z, z)
+    information = expected_information(posterior, posterior.margin(pairs), variance, count)
+    usable = np.isfinite(variance * information)
+    return conditioning(z[usable], information[usable])
 
 
 def _in_chunks(

@@ -19,8 +19,8 @@ import numpy as np
 from pydantic import Field
 
 from pairloop.acquisition import request
-from pairloop.acquisition.functions import expected_information
-from pairloop.acquisition.geometry import Float64Array, conditioning, differences, rounding, squared_lengths
+from pairloop.acquisition.functions import expected_information, used_in_flight
+from pairloop.acquisition.geometry import Float64Array, rounding, squared_lengths
 from pairloop.acquisition.keys import canonical, pair_keys
 from pairloop.acquisition.lazy_greedy import Design, lazy_greedy
 from pairloop.kit.options import Options
@@ -91,15 +91,8 @@ class LogdetStrategy:
 
     def _used(self, context: SelectionContext) -> Float64Array:
         """Directions used up by the pairs in flight."""
-        coordinates = context.posterior.whitened
-        pairs = canonical(context.pending) if self.options.count_pending else context.pending[:0]
-        z = differences(coordinates, pairs)
-        variance = np.einsum("nd,nd->n", z, z)
-        information = expected_information(
-            context.posterior, context.posterior.margin(pairs), variance, self.options.nodes
-        )
-        usable = np.isfinite(variance) & np.isfinite(information)
-        return conditioning(z[usable], information[usable])
+        pending = context.pending if self.options.count_pending else context.pending[:0]
+        return used_in_flight(context.posterior, pending, self.options.nodes)
 
 
 def _with_rest(context: SelectionContext, picks: IntArray, rest: FloatArray, n: int) -> IntArray:

@@ -91,7 +91,8 @@ def _sources(context: SelectionContext) -> Float64Array:
     g = np.column_stack([context.posterior.whitened[rows], context.posterior.mean[rows]]).astype(np.float64)
     kept = np.isfinite(g).all(axis=1)
     g, source, prompt = g[kept], source[kept], context.prompt[rows][kept]
-    means = _means(g - _means(g, prompt)[1][_means(g, prompt)[0]], source)[1]
+    place, of_prompt = _means(g, prompt)
+    means = _means(g - of_prompt[place], source)[1]
     one, other = np.triu_indices(len(means), 1)
     contrast = means[one] - means[other]
     z, margin = contrast[:, :-1], contrast[:, -1]

@@ -27,8 +27,8 @@ from pydantic import Field
 
 from pairloop.acquisition import request
 from pairloop.acquisition.batch import on_grid
-from pairloop.acquisition.functions import expected_information
-from pairloop.acquisition.geometry import Float64Array, conditioning, differences, far_out, squared_lengths
+from pairloop.acquisition.functions import expected_information, used_in_flight
+from pairloop.acquisition.geometry import Float64Array, differences, far_out, squared_lengths
 from pairloop.acquisition.keys import canonical, pair_keys
 from pairloop.acquisition.picking import CLOSED, TIED, Room, with_rest
 from pairloop.acquisition.targets import target_directions
@@ -92,7 +92,7 @@ class _Search:
     def __init__(self, context: SelectionContext, options: VoptOptions, width: int) -> None:
         self.context, self.options = context, options
         self.coordinates = np.nan_to_num(context.posterior.whitened, nan=0.0, posinf=0.0, neginf=0.0)
-        self.past = self._in_flight()
+        self.past = used_in_flight(context.posterior, context.pending, options.nodes)
         targets = target_directions(context, options.targets)
         self.moment = targets.T @ targets / max(len(targets), 1)
         pairs = canonical(context.candidates)
@@ -131,14 +131,6 @@ class _Search:
         posterior = self.context.posterior
         found = expected_information(posterior, posterior.margin(pairs), variance, self.options.nodes)
         return np.asarray(found, np.float64)
-
-    def _in_flight(self) -> Float64Array:
-        pairs = canonical(self.context.pending)
-        z = differences(self.context.posterior.whitened, pairs)
-        variance = np.einsum("nd,nd->n", z, z)
-        information = self._information(pairs, variance)
-        usable = np.isfinite(variance * information)
-        return conditioning(z[usable], information[usable])
 
     def _start(self, pairs: IntArray, prior: Float64Array) -> tuple[Float64Array, Float64Array]:
         """zᵀSz and zᵀSMSz given the pairs in flight."""

@@ -6,7 +6,6 @@ expected disagreement (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliab
 is what chance would give. Its interval is a seeded percentile bootstrap over groups.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from pairloop.metrics import Estimate
 from pairloop.posterior import FloatArray, IntArray
 from pairloop.report.estimates import share
 from pairloop.report.table import SKIP, TIE, VoteTable
+from pairloop.stopping import best_guess
 
 FEWEST = 20  # pairs with two votes or more; fewer say nothing
 
@@ -93,11 +93,8 @@ def ceiling(decisive: Estimate) -> Estimate:
     E[max(q, 1−q)] = (1 + E|2q−1|)/2, which by Jensen's inequality is at most (1 + √E(2q−1)²)/2.
     """
 
-    def bound(a: float | None) -> float | None:
-        return None if a is None else (1.0 + math.sqrt(max(2.0 * a - 1.0, 0.0))) / 2.0
-
-    value = (1.0 + math.sqrt(max(2.0 * decisive.value - 1.0, 0.0))) / 2.0
-    return Estimate(value, bound(decisive.low), bound(decisive.high), decisive.n, decisive.clusters)
+    low, high = (None if a is None else best_guess(a) for a in (decisive.low, decisive.high))
+    return Estimate(best_guess(decisive.value), low, high, decisive.n, decisive.clusters)
 
 
 def _counts(table: VoteTable, rows: IntArray, categories: int) -> tuple[IntArray, IntArray]:

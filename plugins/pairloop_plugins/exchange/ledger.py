@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pairloop.errors import BackendRejected, BackendUnavailable, CorruptionDetected, StorageFull
+from pairloop.errors import BackendRejected
 from pairloop.kit.canonical import canonical_json, digest
 from pairloop.records import Annotation, Choice, Page
 from pairloop_plugins.exchange.reading import Asked, Statement
 from pairloop_plugins.exchange.rows import fingerprint
 from pairloop_plugins.exchange.writing import Question, cell_text
+from pairloop_plugins.sqlite_errors import sqlite_errors
 
 PAGE = 500
 """Most answers a page holds."""
@@ -63,7 +64,6 @@ CREATE TABLE IF NOT EXISTS answer (
 );
 CREATE INDEX IF NOT EXISTS answer_person ON answer (key, annotator);
 """
-_FULL = ("full", "readonly", "read-only", "disk i/o", "unable to open")
 _CHUNK = 500
 
 
@@ -90,7 +90,7 @@ class Ledger:
         """
         self._path = path
         self._backend = backend
-        with self._errors():
+        with sqlite_errors(self._path):
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
             try:
                 self._db.execute("PRAGMA journal_mode=DELETE")
@@ -103,7 +103,7 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Committed at the end of the block, rolled back when it raises."""
-        with self._errors():
+        with sqlite_errors(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -127,7 +127,7 @@ class Ledger:
         """All questions, as reading needs them."""
         people: dict[str, str | None] = {}
         texts: dict[str, set[str]] = {}
-        with self._errors():
+        with sqlite_errors(self._path):
             for key, annotator, body in self._db.execute("SELECT key, annotator, body FROM question"):
                 people[key] = annotator
                 question = json.loads(body)
@@ -139,7 +139,7 @@ class Ledger:
     def known(self, keys: Collection[str]) -> list[str]:
         """Those of the keys that were published."""
         ordered, found = sorted(keys), []
-        with self._errors():
+        with sqlite_errors(self._path):
             for start in range(0, len(ordered), _CHUNK):
                 part = ordered[start : start + _CHUNK]
                 marks = ",".join("?" * len(part))
@@ -159,7 +159,7 @@ class Ledger:
 
     def unfinished(self) -> list[str]:
         """Files that lack questions which were published, oldest first."""
-        with self._errors():
+        with sqlite_errors(self._path):
             rows = self._db.execute(
                 "SELECT file, min(position) p FROM question WHERE written = 0 GROUP BY file ORDER BY p"
             )
@@ -186,7 +186,7 @@ class Ledger:
 
     def files(self) -> set[str]:
         """Names of all files that were ever written, or will be."""
-        with self._errors():
+        with sqlite_errors(self._path):
             rows = self._db.execute("SELECT file FROM written UNION SELECT file FROM question")
             return {row[0] for row in rows}
 
@@ -194,7 +194,7 @@ class Ledger:
 
     def seen(self) -> dict[str, Seen]:
         """All files that were looked at, by place."""
-        with self._errors():
+        with sqlite_errors(self._path):
             rows = self._db.execute("SELECT place, size, mtime, settled, sha256, problems FROM seen ORDER BY place")
             return {row[0]: _seen(*row) for row in rows}
 
@@ -262,7 +262,7 @@ class Ledger:
         start = cursor or "0"
         if not (start.isascii() and start.isdecimal()):
             raise BackendRejected(f"'{cursor}' is not a cursor of the backend '{self._backend}'")
-        with self._errors():
+        with sqlite_errors(self._path):
             rows = self._db.execute(
                 "SELECT a.seq, a.key, a.annotator, a.revision, a.content, a.deleted, q.shown FROM answer a"
                 " JOIN question q USING (key) WHERE a.seq > ? ORDER BY a.seq LIMIT ?",
@@ -290,22 +290,6 @@ class Ledger:
             deleted=bool(deleted),
             **fields,
         )
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = str(error).lower()
-            if any(word in text for word in _FULL):
-                raise StorageFull(
-                    f"cannot write {self._path}: {error}", "Free space or mend the permissions."
-                ) from error
-            if "locked" in text:
-                raise BackendUnavailable(f"{self._path} is in use by another process: {error}") from error
-            raise CorruptionDetected(
-                f"{self._path} cannot be read: {error}", "Restore the campaign's folder from a backup."
-            ) from error
 
 
 def _statement(key: str, annotator: str, content: str) -> Statement:
