@@ -1,0 +1,1 @@
+"""Transformers models as backbones of reward models: loading, batching, pooling, and embeddings on disk."""
