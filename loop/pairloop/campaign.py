@@ -77,7 +77,7 @@ class Campaign:
         self.store = Store.open(self.folder)
         try:
             self.id = campaign_id(self.store, self.config)
-            self.parts = Parts(self.config, self.config_file, self.folder, self.id, self.registry, base)
+            self.parts = Parts(self.config, self.config_file, self.folder, self.id, self.registry, base, self.progress)
             self.parts.check()
             self.registry.load_observers(self.config.campaign.plugins)
             self.store.on_event = self._notify

@@ -8,15 +8,18 @@ from pairloop.errors import ConfigError
 from pairloop.judging.cache import AnswerCache
 from pairloop.judging.panel import Panel
 from pairloop.kit.atomic import disk_errors
+from pairloop.kit.progress import Silent
 from pairloop.protocols import (
     Backend,
     BackendContext,
     BatchStrategy,
     GoldScorer,
+    HasStandIn,
     JudgeContext,
     ModelContext,
     PairSource,
     PolicyTuner,
+    Progress,
     RewardModel,
 )
 from pairloop.registry import Registry, options_of
@@ -36,8 +39,10 @@ class Parts:
         campaign_id: str,
         registry: Registry,
         base: Path | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._config = config
+        self._progress = progress or Silent()
         self._base = config_file.parent if base is None else base
         self._file = config_file
         self._folder = folder
@@ -117,10 +122,15 @@ class Parts:
         options = options_of(spec, settings.options, self.origin, "reward.options")
         return spec.factory(options, self._model_context())
 
+    def comparison_model(self) -> RewardModel:
+        """An unfitted reward model for comparisons that fit many: the model's stand-in where it names one."""
+        model = self.new_reward_model()
+        return model.stand_in() if isinstance(model, HasStandIn) else model
+
     def load_reward_model(self, folder: Path, *, cached: bool = True) -> RewardModel:
         """A fitted reward model from a verified artifact folder; without cache nothing is ever written."""
         spec = self.registry.spec("reward", self._config.reward.model, "reward.model")
-        return spec.load(folder, self._model_context() if cached else ModelContext())
+        return spec.load(folder, self._model_context() if cached else ModelContext(base=self._base))
 
     @cached_property
     def tuner(self) -> PolicyTuner:
@@ -193,4 +203,4 @@ class Parts:
         cache = self._folder / "cache"
         with disk_errors(cache):
             cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return ModelContext(cache)
+        return ModelContext(cache, self._base, self._progress, self._config.resources.threads)

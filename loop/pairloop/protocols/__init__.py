@@ -16,7 +16,15 @@ from pairloop.protocols.judges import (
     JudgeQuestion,
     JudgeSpent,
 )
-from pairloop.protocols.models import BoolArray, FitReport, ModelContext, RewardModel, Scorer, TrainingData
+from pairloop.protocols.models import (
+    BoolArray,
+    FitReport,
+    HasStandIn,
+    ModelContext,
+    RewardModel,
+    Scorer,
+    TrainingData,
+)
 from pairloop.protocols.policy import Generated, PolicyJob, PolicyPrompt, PolicyResult, PolicyTuner
 from pairloop.protocols.progress import Progress
 from pairloop.protocols.selection import Acquisition, BatchStrategy, Goal, Selection, SelectionContext
@@ -52,6 +60,7 @@ __all__ = [
     "Goal",
     "GoldScorer",
     "GoldSpec",
+    "HasStandIn",
     "Judge",
     "JudgeAnswer",
     "JudgeContext",

@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from pairloop.kit.progress import Silent
 from pairloop.posterior import FloatArray, IntArray, PreferencePosterior
+from pairloop.protocols.progress import Progress
 from pairloop.records import ResponseView
 
 BoolArray = NDArray[np.bool_]
@@ -67,9 +69,16 @@ class ModelContext:
 
     Attributes:
         cache: a folder for derived data that may be deleted at any time.
+        base: folder against which relative names of files and folders in the options are meant; None: the working
+            folder.
+        progress: where long work reports to; reporting is also where a stop that was asked for happens.
+        threads: processor threads to use; one by default, so that results do not depend on the machine.
     """
 
     cache: Path | None = None
+    base: Path | None = None
+    progress: Progress = field(default_factory=Silent)
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +123,11 @@ class RewardModel(Scorer, Protocol):
 
     def save(self, into: Path) -> None:
         """Write the model into an empty folder: safetensors and JSON, never pickle; same model, same bytes."""
+
+
+@runtime_checkable
+class HasStandIn(Protocol):
+    """A reward model that takes long to fit, and names a quick one to compare ways of choosing votes with."""
+
+    def stand_in(self) -> RewardModel:
+        """An unfitted reward model for the comparison of arms and for judging the judge, which fit it many times."""

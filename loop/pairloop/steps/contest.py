@@ -101,7 +101,7 @@ def _judged(
         return None
     with calling("reward model", ctx.config.reward.model):
         record = saving.judge(
-            ctx.parts.new_reward_model,
+            ctx.parts.comparison_model,
             training_data(pool, train),
             by_strategy(ctx, train),
             measured(pool, new),

@@ -176,5 +176,5 @@ def with_judge(
     found = judge_data(pool, judgements(ctx.store.annotations.judged()), settings.inconsistent)
     seed = ctx.seed(number, "judge")
     with calling("reward model", ctx.config.reward.model):
-        trust = trusted(ctx.parts.new_reward_model, people, found, max_weight=settings.max_weight, seed=seed)
+        trust = trusted(ctx.parts.comparison_model, people, found, max_weight=settings.max_weight, seed=seed)
     return joined(people, found, trust.power), {**trust.as_json(), "votes": len(found)}

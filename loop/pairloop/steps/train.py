@@ -132,7 +132,7 @@ def _arms(
     if not ctx.config.selection.compare_arms:
         return None
     active = by_strategy(ctx, train)
-    return compare_arms(ctx.parts.new_reward_model, data, active, held, seed=ctx.seed(current.number, "arms"))
+    return compare_arms(ctx.parts.comparison_model, data, active, held, seed=ctx.seed(current.number, "arms"))
 
 
 def _check_no_leak(pool: Pool, train: Sequence[Vote]) -> None:
