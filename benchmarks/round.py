@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=4_445)
     parser.add_argument("--responses", type=int, default=10)
     parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--strategy", default="vopt")
     arguments = parser.parse_args()
     with numeric_threads(1), TemporaryDirectory() as cache:
         for line in report(arguments, Path(cache)):
@@ -136,7 +137,7 @@ def report(arguments: argparse.Namespace, cache: Path) -> list[str]:
         per_prompt=1,
         seed=0,
     )
-    strategy = registry.spec("strategy", "logdet", "selection.strategy")
+    strategy = registry.spec("strategy", arguments.strategy, "selection.strategy")
     chooser = strategy.factory(options_of(strategy, {}, "benchmark", "selection.options"))
     seconds, _ = timed(lambda: chooser.select(context, arguments.batch))
     phases.append(Phase(f"select {arguments.batch} (read all pair differences)", seconds, len(pairs) * width * 4))

@@ -42,7 +42,8 @@ def _find(store: "Store", wanted: str) -> "Pair":
     from pairloop.errors import UsageError
 
     pairs = {pair.id: pair for pair, _ in store.pool.pairs()}
-    by_name = {**{key: key for key in pairs}, **{a.key: a.pair_id for a in store.rounds.assignments()}}
+    every = [*store.rounds.assignments(), *store.rounds.judged()]
+    by_name = {**{key: key for key in pairs}, **{a.key: a.pair_id for a in every}}
     if wanted in by_name:
         return pairs[by_name[wanted]]
     fitting = sorted({pair for name, pair in by_name.items() if wanted and name.startswith(wanted)})
@@ -60,9 +61,10 @@ def _facts(store: "Store", pair: "Pair") -> Facts:
 
     prompt, excluded = next((p, why) for p, _, why in store.pool.prompts() if p.id == pair.prompt_id)
     texts = {r.id: r for r in store.pool.responses() if r.id in (pair.first, pair.second)}
-    votes = [vote for vote in store.annotations.votes() if vote.pair_id == pair.id]
+    votes = [vote for vote in (*store.annotations.votes(), *store.annotations.judged()) if vote.pair_id == pair.id]
     predicted = store.models.predictions()
-    assignments = store.rounds.asked().get(pair.id, [])
+    put_to_judges = [a for a in store.rounds.judged() if a.pair_id == pair.id]
+    assignments = [*store.rounds.asked().get(pair.id, []), *put_to_judges]
     return {
         "pair": pair.id,
         "prompt": content_json(prompt.content),
@@ -145,14 +147,17 @@ def _why(assignment: Facts) -> str:
         "random": "it was drawn at random from the training side, as control",
         "holdout": "it was drawn at random from the held-out side, to measure",
         "gold": "it is a gold item: its right answer is known, and it checks annotators",
+        "judge": "it was put to the judge beside people, in this order",
     }
     parts = [f"Round {assignment['round']}, key {assignment['key']}: {arms[assignment['arm']]}"]
     if assignment["score"] is not None:
         parts.append(f"with score {assignment['score']:.4g}")
     if assignment["propensity"] is not None:
         parts.append(f"with probability {assignment['propensity']:.3g}")
-    model = f"model {assignment['model'][:12]}" if assignment["model"] else "the prior, before any model"
     shown = "second on the left" if assignment["flipped"] else "first on the left"
+    if assignment["arm"] == "judge":
+        return f"{' '.join(parts)}. Displayed {shown}."
+    model = f"model {assignment['model'][:12]}" if assignment["model"] else "the prior, before any model"
     text = f"{' '.join(parts)}; rank {assignment['rank']}, by {model}. Displayed {shown}; {assignment['state']}."
     guess = assignment["prelabel"]
     if guess is not None:

@@ -1,11 +1,14 @@
 """The judge from the command line: doctor, dry run, status, and a key that is nowhere afterwards."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.endpoint import Endpoint, Reply, chat, serving
+
+from pairloop.store import Store
 
 from .conftest import make_campaign
 
@@ -114,3 +117,14 @@ def test_a_wrong_key_stops_the_run_and_loses_nothing(judged, endpoint, invoke) -
     assert "does not accept the key" in result.output
     endpoint.default = good
     assert invoke("run", judged).exit_code == 0
+
+
+def test_explain_tells_what_the_judge_was_asked_and_said(judged, endpoint, invoke) -> None:
+    assert invoke("run", judged).exit_code == 0
+    with Store.open_readonly(judged) as store:
+        put = store.rounds.judged()[0]
+    told = invoke("explain", put.pair_id, judged)
+    assert told.exit_code == 0, told.output
+    assert "it was put to the judge beside people, in this order" in told.output
+    told_in_one_line = " ".join(told.output.split())
+    assert re.search(r"judge:mini:\w+ \(model\) said (left|right|tie)", told_in_one_line)
