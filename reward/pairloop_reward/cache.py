@@ -41,6 +41,28 @@ def content_keys(responses: Sequence[ResponseView]) -> list[bytes]:
     return keys
 
 
+def checked(arrays: Arrays) -> bytes:
+    """The content of a cache file: its own sha256, then safetensors."""
+    from safetensors.numpy import save
+
+    content = save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())})
+    return hashlib.sha256(content).digest() + content
+
+
+def read_checked(path: Path) -> dict[str, NDArray[Any]] | None:
+    """The arrays in a cache file, or None where it is absent or damaged."""
+    from safetensors.numpy import load
+
+    try:
+        data = path.read_bytes()
+    except OSError:  # absent, or deleted a moment ago
+        return None
+    if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+        _log.warning("the cache file %s is damaged; it is computed again", path)
+        return None
+    return load(data[_DIGEST:])
+
+
 class DiskCache:
     """Checked array files in one folder; without a folder it remembers nothing."""
 
@@ -49,30 +71,15 @@ class DiskCache:
 
     def read(self, kind: str, key: str) -> dict[str, NDArray[Any]] | None:
         """The arrays stored under (kind, key), or None where there are none that are intact."""
-        from safetensors.numpy import load
-
-        if self._folder is None:
-            return None
-        path = _path(self._folder, kind, key)
-        try:
-            data = path.read_bytes()
-        except OSError:  # absent, or deleted a moment ago
-            return None
-        if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
-            _log.warning("the cache file %s is damaged; it is computed again", path)
-            return None
-        return load(data[_DIGEST:])
+        return None if self._folder is None else read_checked(_path(self._folder, kind, key))
 
     def write(self, kind: str, key: str, arrays: Arrays) -> None:
         """Store arrays under (kind, key) and drop the oldest files of the kind."""
-        from safetensors.numpy import save
-
         if self._folder is None:
             return
-        content = save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())})
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(_path(self._folder, kind, key), hashlib.sha256(content).digest() + content)
+            write_atomic(_path(self._folder, kind, key), checked(arrays))
             _prune(self._folder, kind)
         except (StorageFull, OSError) as error:
             _log.warning("the feature cache cannot be written: %s", error)

@@ -30,7 +30,14 @@ class Location:
     key: str
 
 
-def locate(name: str, *, where: str, revision: str | None = None, trust_remote_code: bool = False) -> Location:
+def locate(
+    name: str,
+    *,
+    where: str,
+    base: Path | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> Location:
     """Find a model: a folder, "minilm" (the package with all-MiniLM-L6-v2), or a name on the Hugging Face hub.
 
     A folder of that name wins. From the hub, files that were downloaded before are taken as they are, so that a
@@ -38,13 +45,14 @@ def locate(name: str, *, where: str, revision: str | None = None, trust_remote_c
 
     Args:
         where: key of the option, for messages ("reward.options.model").
+        base: folder against which a relative folder is meant, as in ``ModelContext.base``.
         revision: branch, tag or commit on the hub. trust_remote_code: count (and fetch) the model's own code too.
 
     Raises:
         ConfigError: no such folder, no model in it, or only pickled weights. MissingExtra: a package is missing.
         DataError: the hub cannot be reached or has no such model.
     """
-    folder = _minilm_folder(where) if name == MINILM else _local(name, where)
+    folder = _minilm_folder(where) if name == MINILM else _local(name, where, base)
     if folder is None:
         folder = _from_hub(name, where, revision, trust_remote_code)
     _check(folder, where)
@@ -52,9 +60,9 @@ def locate(name: str, *, where: str, revision: str | None = None, trust_remote_c
     return Location(name, folder, _digest(folder, stamp))
 
 
-def _local(name: str, where: str) -> Path | None:
+def _local(name: str, where: str, base: Path | None) -> Path | None:
     """The folder of that name, or None where it must be a name on the hub."""
-    path = Path(name).expanduser()
+    path = (base or Path()) / Path(name).expanduser()
     if path.is_dir():
         return path
     if path.exists():
