@@ -6,6 +6,7 @@ Ids are content hashes (`pairloop.kit.ids`), so the same text always has the sam
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 JsonObject = Mapping[str, Any]
@@ -178,6 +179,7 @@ class Task:
         left, right: the texts as displayed: the stored flip is already applied.
         recorded: votes that came with the data, already mirrored to the display order: LEFT means the displayed left.
         not_for: annotators who judged this pair in an earlier round; a backend that assigns people asks others.
+        rank: place of the pair in the order of its batch, from 0.
     """
 
     key: str
@@ -193,6 +195,7 @@ class Task:
     right_metadata: JsonObject = field(default_factory=dict)
     prompt_metadata: JsonObject = field(default_factory=dict)
     not_for: tuple[str, ...] = ()
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,13 +355,15 @@ class Page:
     """One non-blocking page of a backend: what it reported, and where to go on.
 
     ``more`` is True when the next page can be asked for at once. ``refused``: all files that stand refused now, for
-    backends that read files; a file that is no longer among them was mended or removed.
+    backends that read files; a file that is no longer among them was mended or removed. ``gone``: keys of open
+    questions that nobody can answer any more, because somebody deleted them on the server.
     """
 
     annotations: Sequence[Annotation]
     cursor: str
     more: bool = False
     refused: tuple[RefusedFile, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,3 +375,17 @@ class Event:
     kind: str
     body: JsonObject
     at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignInfo:
+    """Which campaign an observer is told about.
+
+    Attributes:
+        id: unique, the same for ever. name: for people. folder: of the campaign; observers may keep files in a folder
+            of their own there.
+    """
+
+    id: str
+    name: str
+    folder: Path

@@ -5,7 +5,21 @@ tests for each protocol. Import from here; the modules below are one topic each.
 """
 
 from pairloop.protocols.aggregation import Aggregated, Aggregator, Labels
-from pairloop.protocols.backends import Backend, BackendContext, Capabilities, Checkable, Published, TellsWhere
+from pairloop.protocols.backends import (
+    Backend,
+    BackendContext,
+    Capabilities,
+    Check,
+    Checkable,
+    Examinable,
+    Prepared,
+    Preparing,
+    Published,
+    ReadsExports,
+    TakesPrelabels,
+    TellsWhere,
+    TellsWrites,
+)
 from pairloop.protocols.judges import (
     BothOrders,
     Compared,
@@ -53,8 +67,10 @@ __all__ = [
     "BoolArray",
     "BothOrders",
     "Capabilities",
+    "Check",
     "Checkable",
     "Compared",
+    "Examinable",
     "FitReport",
     "Generated",
     "Goal",
@@ -75,8 +91,11 @@ __all__ = [
     "PolicyPrompt",
     "PolicyResult",
     "PolicyTuner",
+    "Prepared",
+    "Preparing",
     "Progress",
     "Published",
+    "ReadsExports",
     "RewardModel",
     "RewardModelSpec",
     "Scorer",
@@ -86,7 +105,9 @@ __all__ = [
     "Spec",
     "StrategySpec",
     "SuggestsOptions",
+    "TakesPrelabels",
     "TellsWhere",
+    "TellsWrites",
     "TrainingData",
     "TunerSpec",
 ]

@@ -1,13 +1,13 @@
 """Annotation backends: where people (or simulators) answer."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pairloop.protocols.judges import JudgePanel
 from pairloop.protocols.sources import GoldScorer
-from pairloop.records import Page, Task
+from pairloop.records import Annotation, Page, Prelabel, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Capabilities:
         assigns_annotators: gives each replica to another person by itself.
         only_recorded: answers only pairs that came with recorded votes (replay), each vote once.
         blocking: ``poll`` has all answers at once, so waiting is pointless (simulators).
+        chunk: tasks that one ``publish`` is given at most; None: what pairloop thinks right.
     """
 
     idempotent_publish: bool = False
@@ -31,6 +32,7 @@ class Capabilities:
     assigns_annotators: bool = False
     only_recorded: bool = False
     blocking: bool = False
+    chunk: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class BackendContext:
         cost_per_vote: the config's price of a vote.
         judge: the config's judge, for the backend that lets it answer alone.
         base: the folder against which relative paths in options are resolved: that of ``campaign.toml``.
+        rehearsal: a dry run: nothing outside ``folder`` may be written, only said (`TellsWrites`).
     """
 
     folder: Path
@@ -61,6 +64,81 @@ class BackendContext:
     cost_per_vote: float = 0.0
     judge: JudgePanel | None = None
     base: Path | None = None
+    rehearsal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """What ``pairloop init`` gives to a backend that prepares a place for the campaign.
+
+    Attributes:
+        campaign: the campaign's name. folder: where relative paths begin.
+        settings: what was given by ``--set KEY=VALUE``, as texts; those that the backend does not know are an error.
+        dry_run: only say what would be done.
+    """
+
+    campaign: str
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What goes into ``backend.options``, and sentences for people about what was found, made, or would be written."""
+
+    options: Mapping[str, Any]
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that ``pairloop doctor`` looked at."""
+
+    name: str
+    level: Literal["ok", "warn", "fail"]
+    text: str
+    hint: str | None = None
+
+
+@runtime_checkable
+class Examinable(Protocol):
+    """A backend with several things to check; optional. It goes on after the first that fails, where it can."""
+
+    def examine(self) -> Iterable[Check]:
+        """What was found, without changing anything."""
+
+
+@runtime_checkable
+class TellsWrites(Protocol):
+    """A backend that can say beforehand what it will write to a server; optional."""
+
+    def writes(self, tasks: Sequence[Task]) -> Sequence[str]:
+        """Every write that publishing these tasks would make, and those that a rehearsal has left out so far."""
+
+
+@runtime_checkable
+class TakesPrelabels(Protocol):
+    """A backend that can renew the guesses at open questions after the model was trained again; optional."""
+
+    def renew(self, guesses: Mapping[str, Prelabel]) -> None:
+        """Replace the guesses at these open questions, by key; doing it again does no harm.
+
+        Raises:
+            BackendError: it did not work this time; the campaign goes on without.
+        """
+
+
+@runtime_checkable
+class ReadsExports(Protocol):
+    """A backend that also reads a file that its server exports; optional."""
+
+    def read_export(self, path: Path) -> Sequence[Annotation]:
+        """The annotations in it, under the same identities that ``poll`` gives them.
+
+        Raises:
+            DataError: it is no such file.
+        """
 
 
 @runtime_checkable

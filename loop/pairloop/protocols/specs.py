@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pairloop.protocols.aggregation import Aggregator
-from pairloop.protocols.backends import Backend, BackendContext
+from pairloop.protocols.backends import Backend, BackendContext, Prepared, Preparing
 from pairloop.protocols.judges import Judge, JudgeContext
 from pairloop.protocols.models import ModelContext, RewardModel
 from pairloop.protocols.policy import PolicyTuner
@@ -16,12 +16,17 @@ from pairloop.protocols.sources import GoldScorer, PairSource
 
 @dataclass(frozen=True, slots=True)
 class BackendSpec:
-    """Offers a backend. ``options`` is a `pairloop.kit.options.Options` class or None."""
+    """Offers a backend. ``options`` is a `pairloop.kit.options.Options` class or None.
+
+    ``prepare``: what ``pairloop init`` calls to make or find the place where people answer, where that takes more than
+    options; it gets the options as far as they are known.
+    """
 
     name: str
     factory: Callable[[Any, BackendContext], Backend]
     options: type[Any] | None = None
     summary: str = ""
+    prepare: Callable[[Any, Preparing], Prepared] | None = None
 
 
 @dataclass(frozen=True, slots=True)

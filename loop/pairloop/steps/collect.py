@@ -62,14 +62,24 @@ def pull(ctx: StepContext, during: int | None) -> Ingested:
 
 
 def _commit_page(ctx: StepContext, name: str, page: Page, cursor: str | None, during: int | None) -> Ingested:
-    if not page.annotations and page.cursor == cursor:
+    if not page.annotations and not page.gone and page.cursor == cursor:
         return Ingested()
     with ctx.store.transaction():
         ingested = ingest(ctx, page.annotations, during)
+        _note_gone(ctx, page.gone, during)
         ctx.store.set_cursor(name, page.cursor)
         failpoint("ingest.before_commit")
     failpoint("collect.after_page")
     return ingested
+
+
+def _note_gone(ctx: StepContext, keys: Collection[str], during: int | None) -> None:
+    """Questions that were deleted on the server can bring no vote: their budget is free again."""
+    still_open = {a.key for a in ctx.store.rounds.assignments() if AssignmentState(a.state).is_open} if keys else set()
+    gone = sorted(still_open & set(keys))
+    if gone:
+        ctx.store.rounds.set_state(gone, AssignmentState.WITHDRAWN, "deleted on the server")
+        ctx.store.events.add("questions_gone", during, n=len(gone))
 
 
 def _note_refused(ctx: StepContext, refused: Collection[RefusedFile], during: int | None) -> None:

@@ -162,7 +162,8 @@ def checked_page(page: Page, name: str) -> Page:
     for file in page.refused:
         _check_texts([file.name, *file.problems], name, "a refused file")
     annotations = checked_annotations(page.annotations, f"backend {name!r}")
-    return Page(annotations, page.cursor, bool(page.more), tuple(page.refused))
+    _check_texts(page.gone, name, "a key that is gone")
+    return Page(annotations, page.cursor, bool(page.more), tuple(page.refused), tuple(page.gone))
 
 
 def checked_annotations(annotations: Sequence[Annotation], who: str) -> Sequence[Annotation]:

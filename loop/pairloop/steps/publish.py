@@ -15,6 +15,7 @@ from pairloop.records import Assignment, Prelabel, Prompt, RecordedVote, Respons
 from pairloop.states import AssignmentState, RoundState
 from pairloop.steps.base import Advanced, Outcome, StepContext
 from pairloop.steps.contract import calling, checked_lookup, checked_published
+from pairloop.steps.prelabels import renew
 from pairloop.store.rounds import Round
 
 CHUNK = 50  # tasks a push: keeps what an ambiguous answer leaves open small
@@ -28,12 +29,17 @@ def run(ctx: StepContext, current: Round) -> Outcome:
     todo = [a for a in ctx.store.rounds.assignments(current.number) if a.state in _UNSENT]
     tasks = build_tasks(ctx, _within_budget(ctx, current, todo))
     ctx.progress.start(f"publishing to {backend.name}", len(tasks))
-    for start in range(0, len(tasks), CHUNK):
-        _push(ctx, backend, current.number, tasks[start : start + CHUNK])
-        ctx.progress.advance(len(tasks[start : start + CHUNK]))
+    size = backend.capabilities.chunk or CHUNK
+    for start in range(0, len(tasks), size):
+        _push(ctx, backend, current.number, tasks[start : start + size])
+        ctx.progress.advance(len(tasks[start : start + size]))
     ctx.progress.finish()
+    renewed = renew(ctx, current)
     with ctx.store.transaction():
         ctx.store.rounds.move(current, RoundState.COLLECTING)
+        if renewed:
+            ctx.store.rounds.replace_prelabels(renewed)
+            ctx.store.events.add("prelabels_renewed", current.number, questions=len(renewed))
         ctx.store.events.add("batch_published", current.number, tasks=len(tasks))
     failpoint("publish.done")
     return Advanced(current.number, RoundState.COLLECTING, f"{len(tasks)} tasks published")
@@ -171,6 +177,7 @@ def _task(
         left_metadata=left.metadata,
         right_metadata=right.metadata,
         prompt_metadata=prompt.metadata,
+        rank=assignment.rank,
     )
 
 

@@ -1,6 +1,6 @@
 """SELECTING: choose the questions of a round, with the model's guesses, and store them. Touches nothing outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,12 @@ from pairloop.kit.seeds import unit_interval
 from pairloop.kit.threads import numeric_threads
 from pairloop.pool import Pool
 from pairloop.posterior import PreferencePosterior
-from pairloop.records import Arm, Assignment, Choice, Pair, Prelabel
+from pairloop.records import Arm, Assignment, Pair, Prelabel
 from pairloop.states import AssignmentState, RoundState
 from pairloop.steps.base import Advanced, Finished, Outcome, StepContext
 from pairloop.steps.choose import Chooser, Pick
 from pairloop.steps.contract import calling, checked_posterior
+from pairloop.steps.prelabels import guesses
 from pairloop.steps.quality import GoldChooser, drawn_twice, shape, spread, sync_gold
 from pairloop.store.rounds import Round
 
@@ -91,8 +92,8 @@ def _plan(ctx: StepContext, current: Round, n: int) -> Plan:
     questions = _questions(ctx, current.number, pool, posterior, n)
     pairs = {question.pair.id: question.pair for question in questions}
     assignments = _assignments(ctx, current.number, questions, sha256, n)
-    guesses = _prelabels(ctx, pool, posterior, pairs, assignments, sha256) if sha256 is not None else {}
-    return Plan(tuple(pairs.values()), assignments, guesses)
+    made = guesses(ctx.config, pool, posterior, pairs, assignments, sha256) if sha256 is not None else {}
+    return Plan(tuple(pairs.values()), assignments, made)
 
 
 def _questions(ctx: StepContext, number: int, pool: Pool, posterior: PreferencePosterior, n: int) -> Sequence[Question]:
@@ -145,28 +146,3 @@ def _assignments(
                 )
             )
     return tuple(out)
-
-
-def _prelabels(
-    ctx: StepContext,
-    pool: Pool,
-    posterior: PreferencePosterior,
-    pairs: Mapping[str, Pair],
-    assignments: Sequence[Assignment],
-    model: str,
-) -> dict[str, Prelabel]:
-    """The model's guess for every assignment; holdout, control, gold and a random share stay blind when shown."""
-    mode = ctx.config.backend.prelabels
-    if mode == "off":
-        return {}
-    out: dict[str, Prelabel] = {}
-    sides = [pairs[assignment.pair_id].displayed(assignment.flipped) for assignment in assignments]
-    rows = np.array([[pool.row_of[left], pool.row_of[right]] for left, right in sides], dtype=np.int32).reshape(-1, 2)
-    for assignment, p_left in zip(assignments, posterior.probability(rows).tolist(), strict=True):
-        blind = assignment.arm in (Arm.HOLDOUT, Arm.RANDOM, Arm.GOLD) or (
-            unit_interval(ctx.config.campaign.seed, "blind", assignment.round, assignment.pair_id)
-            < ctx.config.backend.prelabel_control
-        )
-        choice = Choice.LEFT if p_left >= 0.5 else Choice.RIGHT
-        out[assignment.key] = Prelabel(choice, p_left, model, shown=mode == "shown" and not blind)
-    return out

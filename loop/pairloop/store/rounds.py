@@ -96,6 +96,11 @@ class RoundStore:
             [(key, p.model, p.choice.value, p.p_left, int(p.shown)) for key, p in prelabels.items()],
         )
 
+    def replace_prelabels(self, prelabels: Mapping[str, Prelabel]) -> None:
+        """Store newer guesses at these questions in place of the older ones."""
+        self._db.write_many("DELETE FROM prelabels WHERE key = ?", [(key,) for key in prelabels])
+        self.add_prelabels(prelabels)
+
     def assignments(self, round_number: int | None = None) -> list[Assignment]:
         """Assignments of a round (or of all), in order of rank; what was put to the judge is not among them."""
         where, parameters = ("AND round = ?", (round_number,)) if round_number is not None else ("", ())

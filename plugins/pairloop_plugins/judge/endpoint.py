@@ -13,9 +13,9 @@ from pairloop.protocols import JudgeAnswer, JudgeContext, JudgeQuestion
 from pairloop.records import Choice
 from pairloop_plugins.judge.options import OpenAIOptions
 from pairloop_plugins.judge.parsing import agrees, parse, soft
-from pairloop_plugins.judge.secrets import read_key, redacted
 from pairloop_plugins.judge.template import load_template
 from pairloop_plugins.judge.transport import Refused, Transport
+from pairloop_plugins.secrets import read_key, redacted
 
 _OVERHEAD = 64  # tokens that a chat format adds to the messages, at most
 _MILLION = 1e6

@@ -11,7 +11,7 @@ from typing import Any
 from pairloop.errors import BackendRejected, BackendUnavailable
 from pairloop.kit.extras import require
 from pairloop.kit.text import for_terminal
-from pairloop_plugins.judge.secrets import redacted
+from pairloop_plugins.secrets import redacted
 
 LARGEST_BODY = 4 << 20
 _BUSY = frozenset({408, 409, 425, 429})
@@ -90,7 +90,7 @@ class Transport:
         except _Unusable as error:
             return str(error), None
         if status in _BUSY or status >= 500:
-            return f"status {status}: {self._clean(content)}", _retry_after(headers)
+            return f"status {status}: {self._clean(content)}", retry_after(headers)
         if status in (401, 403):
             raise BackendRejected(
                 f"the judge at {self._url} does not accept the key ({status}): {self._clean(content)}",
@@ -136,7 +136,7 @@ def _json_object(content: str) -> dict[str, Any] | tuple[str, float | None]:
     return found if isinstance(found, dict) else ("the answer is no JSON object", None)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds, from ``Retry-After`` as a number or as a date."""
     value = headers.get("retry-after")
     if value is None:

@@ -1,4 +1,4 @@
-"""Keys from the environment or the system's keyring; they go into one header and nowhere else."""
+"""Keys and tokens from the environment or the system's keyring; they go into one header and nowhere else."""
 
 import os
 import re
@@ -9,8 +9,14 @@ from pairloop.kit.extras import require
 _PRINTABLE = re.compile(r"^[\x21-\x7e]+$")
 
 
-def read_key(variable: str | None, keyring_entry: str | None) -> str | None:
+def read_key(
+    variable: str | None, keyring_entry: str | None, *, what: str = "the judge's key", table: str = "judge.options"
+) -> str | None:
     """The key; None where the endpoint needs none (both names are None).
+
+    Args:
+        variable: environment variable. keyring_entry: ``service/user``, which goes first.
+        what, table: how messages call the key and the table of the configuration that names it.
 
     Raises:
         ConfigError: the named variable or entry holds nothing, or something that no header can carry.
@@ -18,7 +24,7 @@ def read_key(variable: str | None, keyring_entry: str | None) -> str | None:
     """
     if keyring_entry is not None:
         service, _, user = keyring_entry.partition("/")
-        found = require("keyring", "keyring", "judge.options.api_key_keyring").get_password(service, user)
+        found = require("keyring", "keyring", f"a keyring entry in {table}").get_password(service, user)
         where = f"the keyring entry {keyring_entry!r}"
     elif variable is not None:
         found, where = os.environ.get(variable), f"the environment variable {variable}"
@@ -26,9 +32,9 @@ def read_key(variable: str | None, keyring_entry: str | None) -> str | None:
         return None
     key = (found or "").strip()
     if not key:
-        raise ConfigError(f"the judge's key is missing: {where} is empty or not set", "Set it; never in a file.")
+        raise ConfigError(f"{what} is missing: {where} is empty or not set", "Set it; never in a file.")
     if not _PRINTABLE.match(key):
-        raise ConfigError(f"the judge's key in {where} holds blanks or characters that no header can carry")
+        raise ConfigError(f"{what} in {where} holds blanks or characters that no header can carry")
     return key
 
 
