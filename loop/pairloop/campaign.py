@@ -21,7 +21,7 @@ from pairloop.manifest import write_manifest
 from pairloop.parts import Parts
 from pairloop.protocols import Progress
 from pairloop.quality import decide
-from pairloop.records import Annotation, Batch, Event
+from pairloop.records import Annotation, Batch, CampaignInfo, Event
 from pairloop.registry import Registry
 from pairloop.states import AssignmentState, RoundState
 from pairloop.status import status_facts
@@ -31,6 +31,7 @@ from pairloop.steps.contract import calling, checked_annotations
 from pairloop.store import Store
 from pairloop.store.annotation_log import Ingested
 from pairloop.store.rounds import Round
+from pairloop.tracking import tell_metrics
 
 CONFIG_NAME = "campaign.toml"
 _IDLE_LIMIT = 10_000  # polls without news after which a simulator counts as stuck
@@ -87,6 +88,11 @@ class Campaign:
             raise
         self._context = StepContext(self.store, self.config, self.parts, self.id, self.progress)
 
+    @property
+    def info(self) -> CampaignInfo:
+        """What observers are told about this campaign."""
+        return CampaignInfo(self.id, self.config.campaign.name, self.folder)
+
     # ------------------------------------------------------------------------------------------ driving
 
     def step(self) -> Outcome:
@@ -104,6 +110,7 @@ class Campaign:
             failpoint("round.closed")
             write_manifest(self.store, self.config, self.registry)
             failpoint("manifest.written")
+            tell_metrics(self.store, self.registry, self.info)
         return outcome
 
     def run(

@@ -6,7 +6,7 @@ entry points that its config names. The kinds are ``backend``, ``source``, ``gol
 ``policy``, ``judge``, ``aggregator`` and ``observer``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pluggy
 
@@ -20,7 +20,7 @@ from pairloop.protocols import (
     StrategySpec,
     TunerSpec,
 )
-from pairloop.records import Event, JsonObject
+from pairloop.records import CampaignInfo, Event, JsonObject
 
 PROJECT = "pairloop"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -72,6 +72,16 @@ def pairloop_event(event: Event) -> None:
     """Observe ``event`` after it was committed.
 
     Called for every event, in order, by the writing process. An exception is logged and never stops the campaign.
+    """
+
+
+@hookspec
+def pairloop_metrics(campaign: CampaignInfo, step: int, metrics: Mapping[str, float]) -> None:
+    """Take the numbers of a model that was trained, when its round has ended.
+
+    ``step`` is the round. Names have levels, as in ``reward/holdout/accuracy/value`` and ``policy/kl``; nothing in them
+    is about single annotators. Called at least once for every model: an exception is logged, and the same numbers come
+    again when the next round ends.
     """
 
 

@@ -13,7 +13,7 @@ import pluggy
 
 from pairloop import hookspecs
 from pairloop.config.load import did_you_mean, validate
-from pairloop.errors import ConfigError, DuplicatePlugin, PluginError, PluginNotFound
+from pairloop.errors import ConfigError, DuplicatePlugin, MissingExtra, PluginError, PluginNotFound
 from pairloop.kit.options import Options
 from pairloop.protocols import (
     AggregatorSpec,
@@ -138,6 +138,8 @@ class Registry:
         if plugin is None and offer.entry_point is not None:
             try:
                 plugin = offer.entry_point.load()
+            except MissingExtra:
+                raise
             except Exception as error:
                 raise PluginError(
                     f"{label} of {offer.distribution} {offer.version} cannot be loaded: {error!r}"

@@ -1,0 +1,1 @@
+"""Observers that pass a campaign's numbers on to experiment trackers."""
