@@ -160,7 +160,7 @@ def _card(
     exported = Exported(
         rows=rows,
         what=_ONE_ROW[request.rows_of],
-        license_name=licence(request.license_name),
+        license_name=licence(request.license_name or config.data.license),
         pseudonyms=request.names is False or (trl and not request.names),
         left_out=left_out or {},
         arms=request.arms,

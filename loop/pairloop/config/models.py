@@ -34,6 +34,8 @@ class DataConfig(Options):
     """File or folder of the source, relative to the configuration file."""
     options: PluginOptions = Field(default_factory=dict)
     """Options of the source."""
+    license: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$")
+    """Licence of prompts, responses and votes for the cards of exports, as an identifier such as "cc-by-4.0"."""
     near_duplicate_threshold: Share = 0.9
     """Prompts whose word 3-gram sets are at least this similar (Jaccard) share a group; 1 turns the search off."""
 

@@ -134,7 +134,7 @@ def _licence(exported: Exported) -> Iterator[str]:
     if exported.license_name == "unknown":
         yield "Not said. Prompts and responses keep the terms under which they came."
     else:
-        yield f"`{exported.license_name}`, as said at the export."
+        yield f"`{exported.license_name}`, as the owner of the campaign says."
 
 
 def _versions(facts: Facts) -> Iterator[str]:

@@ -61,6 +61,18 @@ def test_an_empty_campaign_has_a_card_too(told: Callable[..., Path], invoke: Inv
     assert 'license: "unknown"' in card
 
 
+@pytest.mark.parametrize(("option", "said"), [([], "odc-by"), (["--license", "mit"], "mit")])
+def test_the_licence_of_the_configuration_is_in_the_card(
+    told: Callable[..., Path], invoke: Invoke, tmp_path: Path, option: list[str], said: str
+) -> None:
+    folder = told(lambda number, task: [])
+    config = folder / "campaign.toml"
+    text = config.read_text("utf-8")
+    config.write_text(text.replace('source = "jsonl"', 'source = "jsonl"\nlicense = "ODC-By"', 1), "utf-8")
+    assert invoke("export", folder, "--out", tmp_path / "out", "--card", *option).exit_code == 0
+    assert f'license: "{said}"' in (tmp_path / "out.md").read_text("utf-8")
+
+
 def test_csv_keeps_letters_and_starts_no_formula(mixed: Path, invoke: Invoke) -> None:
     for what in ("--votes", "--pairs"):
         text = invoke("export", mixed, what, "--format", "csv").stdout
