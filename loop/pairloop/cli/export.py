@@ -33,7 +33,7 @@ from pairloop.cli.options import debug_option, dry_run_option, folder_argument, 
 @click.option("--out", type=click.Path(path_type=Path), metavar="PATH", help="Instead of stdout; written whole.")
 @click.option("--names/--pseudonyms", default=None, help="Who voted; by default names, in a trl folder pseudonyms.")
 @click.option("--card", is_flag=True, help="Write a data card beside --out; a trl folder has one always.")
-@click.option("--license", "license_name", metavar="ID", help="For the card, such as cc-by-4.0; by default data.license.")
+@click.option("--license", "license_name", metavar="ID", help="For the card: cc-by-4.0 …; by default data.license.")
 @click.option("--chat", is_flag=True, help="trl: messages, also where prompts are plain texts.")
 @click.option(
     "--margin", type=click.Choice(["share", "strength", "none"]), default="share", show_default=True,
