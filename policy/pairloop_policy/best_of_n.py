@@ -13,6 +13,7 @@ import numpy as np
 
 from pairloop.errors import UsageError
 from pairloop.kit.seeds import derive_seed
+from pairloop.kit.staging import staged
 from pairloop.posterior import FloatArray
 from pairloop.protocols import Generated, PolicyJob, PolicyPrompt, PolicyResult, Progress, Scorer
 from pairloop.records import ResponseView
@@ -50,7 +51,7 @@ class BestOfN:
         progress.start("measuring best-of-n", len(prompts))
         metrics = self._measure(job, prompts, scorer)
         target = job.folder / "policy"
-        with models.staged(target) as into:
+        with staged(target) as into:
             shutil.copytree(job.policy, into, dirs_exist_ok=True, copy_function=shutil.copyfile)
         progress.advance(len(prompts))
         progress.finish()

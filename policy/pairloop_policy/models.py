@@ -1,8 +1,5 @@
 """Policies as folders of safetensors and a tokenizer: loading, checking, saving."""
 
-import os
-import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +12,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from pairloop.errors import ConfigError, CorruptionDetected, ModelError
-from pairloop.kit.atomic import disk_errors, empty_folder, fsync_folder, fsync_tree
 from pairloop_policy.runtime import quiet
 
 _UNLIMITED = 1 << 20
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,26 +138,6 @@ def check_same_vocabulary(policy: Policy, reference: Policy) -> None:
         )
 
 
-@contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """A folder to write into that becomes ``target`` at the end, whole; what was there before is replaced.
-
-    Raises:
-        StorageFull: the disk is full, read-only or failing; ``target`` is as it was.
-    """
-    with disk_trouble(target):
-        temporary = empty_folder(target.parent / f".{target.name}.tmp")
-        try:
-            yield temporary
-            fsync_tree(temporary)
-            if target.exists():
-                empty_folder(target).rmdir()
-            temporary.replace(target)
-            fsync_folder(target.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)  # a half-written copy must not fill the disk further
-
-
 def write(model: Any, tokenizer: Any, into: Path) -> None:
     """Write a model and its tokenizer into an existing folder."""
     with quiet():
@@ -181,19 +156,6 @@ def _readable(folder: Path) -> Iterator[None]:
             f"the model in {folder} cannot be loaded: {error}",
             "The folder needs config.json and weights as safetensors; pickled weights are not read.",
         ) from error
-
-
-@contextmanager
-def disk_trouble(path: Path) -> Iterator[None]:
-    """Turn what a full, read-only or failing disk raises into `StorageFull`, that of safetensors' writer too."""
-    with disk_errors(path):
-        try:
-            yield
-        except SafetensorError as error:
-            found = _OS_ERROR.search(str(error))
-            if found is None:
-                raise
-            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from pairloop.errors import ConfigError, ModelError
+from pairloop.kit.staging import disk_trouble
 from pairloop.protocols import Progress
 from pairloop.records import ResponseView
 from pairloop_policy import models
@@ -33,7 +34,7 @@ def prepare(
         progress.start(f"loading {model}")
         policy = _from_folder(Path(model).expanduser()) if Path(model).expanduser().exists() else _from_hub(model)
         progress.finish()
-    with models.disk_trouble(into):
+    with disk_trouble(into):
         models.write(policy.model, policy.tokenizer, into)
 
 

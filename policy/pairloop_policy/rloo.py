@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pairloop.errors import Diverged, UsageError
 from pairloop.kit.seeds import derive_seed, generator
+from pairloop.kit.staging import staged
 from pairloop.protocols import Generated, PolicyJob, PolicyPrompt, PolicyResult, Progress, Scorer
 from pairloop.records import ResponseView
 from pairloop_policy import checkpoints, models
@@ -236,7 +237,7 @@ class _Tuning:
         self.restore(self.state.best or {})
         after = self.look(self.policy, "final")
         target = self.job.folder / "policy"
-        with models.staged(target) as into:
+        with staged(target) as into:
             models.write(self.policy.model, self.policy.tokenizer, into)
         trained = sum(parameter.numel() for parameter in self.parameters.values())
         return PolicyResult(
