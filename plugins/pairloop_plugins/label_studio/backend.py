@@ -1,0 +1,159 @@
+"""The backend itself: publish, lookup, poll, cancel, and what else a server can be asked."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pairloop.errors import ConfigError
+from pairloop.protocols import BackendContext, Capabilities, Check, Published
+from pairloop.records import Annotation, Page, Prelabel, Task
+from pairloop_plugins.label_studio.api import IN_LIST, Api, among, by_campaign
+from pairloop_plugins.label_studio.codec import KEY, NAME, version_of
+from pairloop_plugins.label_studio.connect import Rehearsed, changing, connect
+from pairloop_plugins.label_studio.ledger import Ledger, as_mapping
+from pairloop_plugins.label_studio.options import LabelStudioOptions
+from pairloop_plugins.label_studio.predictions import Predictions
+from pairloop_plugins.label_studio.pull import Pull
+from pairloop_plugins.label_studio.push import Push
+
+
+class LabelStudioBackend:
+    """Implements `pairloop.protocols.Backend`, `Examinable`, `TellsWrites`, `TakesPrelabels` and `ReadsExports`.
+
+    Community can neither assign annotators nor ask several people about single tasks: replicas are tasks of their own,
+    whoever is free answers them, and a person who answers two of a pair counts once.
+    """
+
+    name = NAME
+
+    def __init__(self, options: LabelStudioOptions, context: BackendContext, **extra: Any) -> None:
+        """Open the ledger; nothing is asked of the server yet. ``extra``: see `connect`.
+
+        Raises:
+            ConfigError: there is no token. MissingExtra: httpx is not installed.
+        """
+        self.capabilities = Capabilities(
+            idempotent_publish=True, lookup=True, cancel=True, prelabels=True, chunk=options.chunk
+        )
+        self._options, self._context = options, context
+        transport = connect(options, context.base, **extra)
+        made = Rehearsed if context.rehearsal else Api
+        self._api: Api = made(transport, options.project or 0)
+        self._ledger = Ledger(context.folder / "label-studio.db")
+        campaign = context.campaign
+        sleeping = {"sleep": extra["sleep"]} if "sleep" in extra else {}
+        self._push = Push(self._api, self._ledger, campaign, options, **sleeping)
+        self._pull = Pull(self._api, self._ledger, campaign, options)
+        self._predictions = Predictions(self._api, self._ledger, campaign, options)
+        self._draining = False
+
+    # ---------------------------------------------------------------------------------------- the loop
+
+    def publish(self, tasks: Sequence[Task]) -> Published:
+        """Create the tasks that are not there, with their predictions."""
+        if not tasks:
+            return Published({})
+        self._require_project()
+        published = self._push.send(tasks)
+        models = {
+            task.prelabel.model for task in tasks if task.prelabel is not None and task.key in published.remote_ids
+        }
+        for model in sorted(models):
+            self._predictions.switch(version_of(model, self._context.campaign))
+        return published
+
+    def lookup(self, keys: Collection[str]) -> Mapping[str, str]:
+        """Task ids of the keys that exist; the server is asked about those that the ledger is not sure of."""
+        if not keys:
+            return {}
+        self._require_project()
+        known = self._ledger.primary(keys)
+        found = self._push.find([key for key in keys if key not in known])
+        return as_mapping({**known, **found})
+
+    def poll(self, cursor: str | None) -> Page:
+        """Read what is new on the server, and give the answers behind the cursor."""
+        if not self._draining:
+            self._require_project()
+            self._pull.refresh()
+            self._predictions.retire()
+        page = self._ledger.page(cursor)
+        self._draining = page.more
+        return page
+
+    def cancel(self, keys: Collection[str]) -> Collection[str]:
+        """Delete tasks that hold no annotation, skip or draft; a last look is taken at each right before."""
+        if not keys:
+            return []
+        self._require_project()
+        self._look_at(keys)
+        confirmed = sorted(self._ledger.withdrawn(keys))
+        for key, copies in sorted(self._ledger.copies(set(keys) - set(confirmed)).items()):
+            if any(copy.labelled for copy in copies):
+                continue
+            removed = [self._pull.remove(copy.id, copy.key) for copy in copies]
+            if all(removed):
+                with self._ledger.transaction():
+                    self._ledger.withdraw([key])
+                confirmed.append(key)
+        return confirmed
+
+    def renew(self, guesses: Mapping[str, Prelabel]) -> None:
+        """Replace the predictions of these open questions."""
+        self._require_project()
+        self._predictions.renew(guesses)
+
+    def close(self) -> None:
+        """Close connection and ledger."""
+        self._api.http.close()
+        self._ledger.close()
+
+    # ------------------------------------------------------------------------------------------ talking
+
+    def where(self) -> str:
+        """Where people answer."""
+        return f"The questions are in {self._options.url}projects/{self._options.project}/data"
+
+    def examine(self) -> Iterable[Check]:
+        """What ``pairloop doctor`` says about server, token, project and config."""
+        from pairloop_plugins.label_studio.doctor import examine
+
+        return examine(self._api, self._options)
+
+    def writes(self, tasks: Sequence[Task]) -> Sequence[str]:
+        """What publishing these tasks would write, and what a rehearsal has left out so far."""
+        project, said = self._options.project, []
+        for start in range(0, len(tasks), self._options.chunk):
+            chunk = tasks[start : start + self._options.chunk]
+            guesses = sum(task.prelabel is not None for task in chunk)
+            said.append(f"POST {len(chunk)} tasks to project {project}, {guesses} of them with a prediction")
+        models = sorted({task.prelabel.model for task in tasks if task.prelabel is not None})
+        for model in models:
+            settings = self._predictions.settings(version_of(model, self._context.campaign), {})
+            if settings:
+                said.append(changing(project or 0, settings))
+        planned = self._api.planned if isinstance(self._api, Rehearsed) else []
+        return [*said, *planned]
+
+    def read_export(self, path: Path) -> Sequence[Annotation]:
+        """The votes in a JSON export of the project."""
+        from pairloop_plugins.label_studio.exports import read_export
+
+        return read_export(path, self._ledger, self._context.campaign, self._options)
+
+    # ---------------------------------------------------------------------------------------- internals
+
+    def _require_project(self) -> None:
+        if self._options.project is None:
+            raise ConfigError(
+                "backend.options.project: no project of Label Studio is named",
+                "Write its number there, or let pairloop make one: pairloop init FOLDER --backend label-studio",
+            )
+
+    def _look_at(self, keys: Collection[str]) -> None:
+        """Learn how these tasks stand now: many at a time."""
+        wanted = sorted(self._ledger.primary(keys))
+        for start in range(0, len(wanted), IN_LIST):
+            items = [by_campaign(self._context.campaign), among(KEY, wanted[start : start + IN_LIST])]
+            tasks, _ = self._api.annotated(items, "tasks:id", 2 * IN_LIST, 1)
+            self._pull.take(tasks)
