@@ -74,15 +74,24 @@ def calibrate(
     for part in _fold_groups(np.unique(group[rows]), folds, seed):
         held = np.isin(group, part)
         inside = held[rows]
-        margin[inside] = _moderated(votes.subset(~held), votes.difference[rows[inside]], fit)
-    signed = np.where(votes.outcome[rows] == LEFT, margin, -margin)
-    weight, control = votes.weight[rows], fair[rows]
+        margin[inside] = moderated_margins(votes.subset(~held), votes.difference[rows[inside]], fit)
+    return temperature_of(votes.subset(rows), margin, fair[rows], fit.flip_rate)
+
+
+def temperature_of(votes: Votes, margin: Float64, control: BoolArray, flip_rate: float) -> Calibration:
+    """The temperature of (N,) moderated margins of decisive votes that had no part in them.
+
+    Args:
+        control: (N,) a fair sample of the pool, some at least; the other votes only say where the search begins.
+    """
+    signed = np.where(votes.outcome == LEFT, margin, -margin)
+    weight = votes.weight
     start, spread = 0.0, _SPREAD
     if not control.all():
-        start, spread = _log_temperature(signed[~control], weight[~control], fit.flip_rate, 0.0, _SPREAD), _DRIFT
-    log_t = _log_temperature(signed[control], weight[control], fit.flip_rate, start, spread)
+        start, spread = _log_temperature(signed[~control], weight[~control], flip_rate, 0.0, _SPREAD), _DRIFT
+    log_t = _log_temperature(signed[control], weight[control], flip_rate, start, spread)
     total = float(weight[control].sum())
-    before, after = (_loss(signed[control], weight[control], fit.flip_rate, at) / total for at in (0.0, log_t))
+    before, after = (_loss(signed[control], weight[control], flip_rate, at) / total for at in (0.0, log_t))
     return Calibration(float(np.exp(log_t)), int(control.sum()), before, after)
 
 
@@ -91,7 +100,7 @@ def _fold_groups(groups: IntArray, folds: int, seed: int) -> Sequence[IntArray]:
     return [shuffled[k::folds] for k in range(min(folds, len(shuffled)))]
 
 
-def _moderated(votes: Votes, difference: Float64, fit: HeadFit) -> Float64:
+def moderated_margins(votes: Votes, difference: Float64, fit: HeadFit) -> Float64:
     """Margins over √(1 + πσ²/8) for (n, d) differences, from a head refitted on these votes at the same priors.
 
     The position bias is left out on purpose: `PreferencePosterior.probability` knows no display order, and T is the

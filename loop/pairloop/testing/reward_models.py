@@ -198,7 +198,7 @@ class RewardModelContract:
     ) -> None:
         """Half of any file is refused with an error of pairloop's."""
         for name in sorted(_saved(fitted, tmp_path / "model")):
-            broken = tmp_path / f"broken-{name}"
+            broken = tmp_path / f"broken-{name.replace('/', '-')}"
             _saved(fitted, broken)
             content = (broken / name).read_bytes()
             (broken / name).write_bytes(content[: len(content) // 2])

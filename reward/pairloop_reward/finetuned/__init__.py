@@ -1,0 +1,1 @@
+"""Transformers with a scalar head, fine-tuned on single votes."""
