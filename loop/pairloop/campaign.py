@@ -19,7 +19,7 @@ from pairloop.kit.progress import Silent
 from pairloop.lifecycle import adopt_config, campaign_id, stop_reason
 from pairloop.manifest import write_manifest
 from pairloop.parts import Parts
-from pairloop.protocols import Progress
+from pairloop.protocols import Progress, ReadsExports
 from pairloop.quality import decide
 from pairloop.records import Annotation, Batch, CampaignInfo, Event
 from pairloop.registry import Registry
@@ -52,7 +52,7 @@ class Campaign:
     """One labelling effort in one folder, opened for writing.
 
     Use as a context manager, or call `close`. ``base`` is the folder against which the backend resolves relative paths;
-    by default the campaign's.
+    by default the campaign's. ``rehearsal``: a dry run, in which the backend writes nothing to its server.
 
     Raises (on opening):
         ConfigError: ``campaign.toml`` is wrong, or changes what must not change.
@@ -68,6 +68,7 @@ class Campaign:
         progress: Progress | None = None,
         config_text: str | None = None,
         base: Path | None = None,
+        rehearsal: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.config_file = self.folder / CONFIG_NAME
@@ -78,7 +79,9 @@ class Campaign:
         self.store = Store.open(self.folder)
         try:
             self.id = campaign_id(self.store, self.config)
-            self.parts = Parts(self.config, self.config_file, self.folder, self.id, self.registry, base, self.progress)
+            self.parts = Parts(
+                self.config, self.config_file, self.folder, self.id, self.registry, base, self.progress, rehearsal
+            )
             self.parts.check()
             self.registry.load_observers(self.config.campaign.plugins)
             self.store.on_event = self._notify
@@ -209,6 +212,19 @@ class Campaign:
         latest = self.store.rounds.latest()
         return collect.pull(self._context, latest.number if latest else None)
 
+    def read_export(self, path: str | Path) -> Ingested:
+        """Store the votes in a file that the backend's server exported, as `pull` would.
+
+        Raises:
+            UsageError: the backend reads no such files. DataError: it is none, or holds an answer without a meaning.
+        """
+        backend = self.parts.backend
+        if not isinstance(backend, ReadsExports):
+            raise UsageError(f"backend {backend.name!r} reads no exported files", "Leave the file out.")
+        with calling("backend", backend.name):
+            annotations = backend.read_export(Path(path))
+        return self.tell(annotations)
+
     def reopen(self) -> int:
         """Collect again in the latest round, and train again when it closes; returns its number.
 
@@ -296,9 +312,11 @@ class Campaign:
         if latest is not None and not latest.state.is_terminal:
             return latest
         reason = stop_reason(self.store, self.config, latest)
-        if reason is None:
+        hook = self.registry.hook.pairloop_should_stop
+        if reason is None and hook.get_hookimpls():  # facts take seconds in a large campaign
+            facts = self.status()
             with calling("an observer plugin's hook", "pairloop_should_stop"):
-                reason = self.registry.hook.pairloop_should_stop(facts=self.status())
+                reason = hook(facts=facts)
         if reason is not None:
             return Finished(reason)
         with self.store.transaction():

@@ -40,8 +40,10 @@ class Parts:
         registry: Registry,
         base: Path | None = None,
         progress: Progress | None = None,
+        rehearsal: bool = False,
     ) -> None:
         self._config = config
+        self._rehearsal = rehearsal
         self._progress = progress or Silent()
         self._base = config_file.parent if base is None else base
         self._file = config_file
@@ -79,7 +81,7 @@ class Parts:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         context = BackendContext(
             folder, self._id, self._config.campaign.seed, self.gold, self._config.budget.cost_per_vote,
-            self.judge if settings.kind == "judge" else None, self._base,
+            self.judge if settings.kind == "judge" else None, self._base, self._rehearsal,
         )  # fmt: skip
         return spec.factory(options, context)
 

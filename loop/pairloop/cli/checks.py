@@ -17,10 +17,10 @@ from pairloop.campaign import CONFIG_NAME
 from pairloop.cli.opening import campaign_folder
 from pairloop.cli.recognise import open_source, recognise
 from pairloop.config import Config, load_config, resolve_path
-from pairloop.errors import ConfigError, PairloopError, StorageFull, StoreError
+from pairloop.errors import BackendError, ConfigError, PairloopError, StorageFull, StoreError
 from pairloop.kit.atomic import disk_errors
 from pairloop.parts import Parts
-from pairloop.protocols import Checkable, Progress
+from pairloop.protocols import Backend, Checkable, Examinable, Progress
 from pairloop.registry import Registry, options_of
 from pairloop.store import Store
 from pairloop.store.database import FILE_NAME
@@ -129,7 +129,7 @@ def _parts(config: Config, folder: Path, registry: Registry) -> Iterator[Finding
         sound = sound and found.level == "ok"
         yield found
     if sound:  # else it would fail for a reason that was just given
-        yield _tried("backend", lambda: _backend(config, folder, registry))
+        yield from _backend(config, folder, registry)
     yield from _observers(config, registry)
     yield from _tuner(config, folder, registry)
     yield from _judge(config, folder, registry)
@@ -150,15 +150,24 @@ def _judge(config: Config, folder: Path, registry: Registry) -> Iterator[Finding
     yield _tried("judge", ask)
 
 
-def _backend(config: Config, folder: Path, registry: Registry) -> str:
+def _backend(config: Config, folder: Path, registry: Registry) -> Iterator[Finding]:
     """Make the backend, which finds out whether its options go together; its files stay in a throw-away folder."""
     with tempfile.TemporaryDirectory(prefix="pairloop-doctor-") as name:
-        parts = Parts(config, folder / CONFIG_NAME, Path(name), "doctor", registry)
+        parts = Parts(config, folder / CONFIG_NAME, Path(name), "doctor", registry, rehearsal=True)
         try:
-            made = f"{type(parts.backend).__name__} can be made"
-            return f"{made}; {parts.backend.check()}" if isinstance(parts.backend, Checkable) else made
+            made = _tried("backend", lambda: _made(parts.backend))
+            yield made
+            if made.level == "ok" and isinstance(parts.backend, Examinable):
+                for check in parts.backend.examine():
+                    code = BackendError.exit_code if check.level == "fail" else 0
+                    yield Finding(check.name, check.level, check.text, check.hint, code)
         finally:
             parts.close()
+
+
+def _made(backend: Backend) -> str:
+    made = f"{type(backend).__name__} can be made"
+    return f"{made}; {backend.check()}" if isinstance(backend, Checkable) else made
 
 
 def _part(registry: Registry, folder: Path, kind: Any, name: str, key: str, options: dict[str, Any]) -> str:

@@ -21,6 +21,9 @@ _SOURCES = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".parquet": "parquet"}
 @click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Prompts and responses to ask about.")
 @click.option("--source", help="Pair source that reads FILE; by default what its name ends with says.")
 @click.option("--backend", help="Who annotates; by default what fits the data.")
+@click.option(
+    "--set", "given", multiple=True, metavar="KEY=VALUE", help="An option of the backend; may be given several times."
+)
 @click.option("--name", help="Name of the campaign; by default that of the folder.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All randomness comes from it.")
 @json_option
@@ -31,6 +34,7 @@ def init(
     data: Path | None,
     source: str | None,
     backend: str | None,
+    given: tuple[str, ...],
     name: str | None,
     seed: int,
     as_json: bool,
@@ -41,9 +45,11 @@ def init(
     With --data, the first rows of FILE are read and shown, nothing is imported yet; columns whose meaning is guessed
     are shown and written into campaign.toml, to be confirmed there. Without, the campaign uses the
     demonstration data that comes with pairloop. An existing campaign.toml is never overwritten.
+
+    A backend with a server makes its place there (Label Studio: a project); --dry-run only says what it would make.
     """
     from pairloop.cli.opening import command
-    from pairloop.cli.output import emit_json, line
+    from pairloop.cli.output import emit_json, line, message
     from pairloop.config.load import parse_config
     from pairloop.config.template import template
     from pairloop.registry import Registry
@@ -58,12 +64,15 @@ def init(
     else:
         changes |= _data_changes(registry, kind, folder, data, found, backend)
         changes["data"] |= {"options": options} if options else {}
+    told = _prepare(registry, folder, changes, given, dry_run)
     text = template(changes)
     config = parse_config(text, str(target))
     if not dry_run:
         _write(target, text)
     elif not as_json:
         click.echo(text, nl=False)
+        for sentence in told:
+            message(sentence)
         return
     facts = {
         "folder": str(folder),
@@ -73,6 +82,7 @@ def init(
         "backend": config.backend.kind,
         "options": options,
         "recognised": None if found is None else found.as_json(),
+        "prepared": told,
     }
     if as_json:
         emit_json(facts)
@@ -81,8 +91,58 @@ def init(
         _tell(found)
     for role, column in options.get("columns", {}).items():
         line(f"Guessed, please check in {target.name}: {role} is {_names(column)}.")
+    for sentence in told:
+        line(sentence)
     line(f"Wrote {target} (source {config.data.source}, backend {config.backend.kind}).")
     line(f"Next: {command('run', folder)}")
+
+
+def _prepare(
+    registry: "Registry", folder: Path, changes: Changes, given: tuple[str, ...], dry_run: bool
+) -> tuple[str, ...]:
+    """Let the backend make its place, and note its options; sentences about what it did."""
+    from pairloop.errors import UsageError
+    from pairloop.protocols import Preparing
+    from pairloop.registry import options_of
+
+    settings = changes["backend"]
+    spec = registry.spec("backend", settings["kind"], "--backend")
+    known = set() if spec.options is None else set(spec.options.model_fields)
+    texts = dict(_parted(text) for text in given)
+    options = {key: _value(text) for key, text in texts.items() if key in known}
+    rest = {key: text for key, text in texts.items() if key not in known}
+    if rest and spec.prepare is None:
+        raise UsageError(
+            f"--set: backend {spec.name!r} has no option {', '.join(sorted(rest))}", "See docs/configuration.md."
+        )
+    if options:
+        settings["options"] = {**settings.get("options", {}), **options}
+    made = options_of(spec, settings.get("options", {}), "--set", "backend.options")
+    if spec.prepare is None:
+        return ()
+    prepared = spec.prepare(made, Preparing(changes["campaign"]["name"], folder, rest, dry_run))
+    settings["options"] = {**settings.get("options", {}), **prepared.options}
+    return prepared.told
+
+
+def _parted(text: str) -> tuple[str, str]:
+    from pairloop.errors import UsageError
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {text}: write KEY=VALUE")
+    return key.strip(), value
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the text as it is."""
+    import tomlkit
+    from tomlkit.exceptions import ParseError
+
+    try:
+        return tomlkit.parse(f"value = {text}").unwrap()["value"]
+    except ParseError:
+        return text
 
 
 def _target(folder: Path) -> Path:

@@ -6,7 +6,7 @@ done there: the answer is what the real command would do, and nothing outside th
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from shutil import copytree
@@ -23,6 +23,7 @@ from pairloop.config.load import parse_config, read_text
 from pairloop.errors import UsageError
 from pairloop.kit.text import for_terminal, plain
 from pairloop.lifecycle import stop_reason
+from pairloop.protocols import TellsWrites
 from pairloop.records import Assignment, Task
 from pairloop.states import AssignmentState, RoundState
 from pairloop.steps import judge
@@ -49,7 +50,7 @@ def rehearsal(folder: Path, *, with_backend: bool = False) -> Iterator[Campaign]
             link.symlink_to(artifact.resolve())
         if with_backend and (folder / "backend").is_dir():
             copytree(folder / "backend", copy / "backend")
-        with Campaign(copy, config_text=text, base=folder) as campaign:
+        with Campaign(copy, config_text=text, base=folder, rehearsal=True) as campaign:
             campaign.parts.base = folder.absolute()  # the judge's template and cache lie there
             yield campaign
 
@@ -118,8 +119,15 @@ def _selection(campaign: Campaign, known: bool) -> dict[str, Any]:
         "questions": len(tasks),
         "cost": round(sum(a.cost for a in unsent.values()), 6),
         "tasks": tasks,
+        "writes": _writes(campaign, [task for task in batch.tasks if task.key in unsent]),
         "judge": _judge(campaign, batch.round),
     }
+
+
+def _writes(campaign: Campaign, tasks: Sequence[Task]) -> list[str]:
+    """Every write to a server that publishing would make, where the backend has one."""
+    backend = campaign.parts.backend
+    return list(backend.writes(tasks)) if tasks and isinstance(backend, TellsWrites) else []
 
 
 def _judge(campaign: Campaign, number: int) -> dict[str, Any] | None:
@@ -154,6 +162,8 @@ def tell_move(move: dict[str, Any]) -> None:
         line(f"Would {move['would']}.")
         return
     facts({"would publish": f"{move['questions']} questions of round {move['round']} to {move['backend']}"})
+    for write in move.get("writes", []):
+        line(f"Would {write}.")
     rows = [
         [task["arm"], task["strategy"], task["score"], *(_short(task[key]) for key in ("prompt", "left", "right"))]
         for task in move["tasks"][:_SHOWN]
