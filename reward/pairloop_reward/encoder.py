@@ -35,7 +35,7 @@ class Encoder:
         """Length of an embedding."""
         return len(_loaded(self.folder, self.key).encode("", show_progress_bar=False))
 
-    def transform(self, responses: Sequence[ResponseView]) -> Features:
+    def transform(self, responses: Sequence[ResponseView], *, remember: bool = True) -> Features:
         """(R, d) embeddings, float32. One text at a time, so that padding to a longer neighbour changes no bit."""
         model = _loaded(self.folder, self.key)
         texts = [response.text for response in responses]

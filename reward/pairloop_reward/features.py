@@ -25,7 +25,9 @@ Features = NDArray[np.float32]
 VERSION = 1
 """Raised whenever the same texts would get other features."""
 
-_MEDIAN_LENGTHS = 3.0
+MEDIAN_LENGTHS = 3.0
+"""Longer rows are cut to this many median lengths."""
+
 _CHUNK = 8_192  # responses at a time
 
 
@@ -54,8 +56,8 @@ class Featurizer:
         """Length d of ψ."""
         return sum(self.blocks)
 
-    def transform(self, responses: Sequence[ResponseView]) -> Features:
-        """(R, d) features, float32, finite."""
+    def transform(self, responses: Sequence[ResponseView], *, remember: bool = True) -> Features:
+        """(R, d) features, float32, finite. Nothing is kept, whatever ``remember`` says."""
         rows = [self._rows(responses[i : i + _CHUNK]) for i in range(0, len(responses), _CHUNK)]
         return np.concatenate(rows) if rows else np.zeros((0, self.dimensions), dtype=np.float32)
 
@@ -67,7 +69,7 @@ class Featurizer:
         if self.text.terms:
             blocks.append(self.text.apply(self.text.rows(texts)))
         rows = np.concatenate(blocks, axis=1)
-        shrink = np.minimum(1.0, self.bound / np.maximum(_lengths(rows), 1e-300))
+        shrink = np.minimum(1.0, self.bound / np.maximum(lengths_of(rows), 1e-300))
         return np.asarray(rows * shrink[:, None], dtype=np.float32)
 
 
@@ -75,7 +77,7 @@ def fit_featurizer(responses: Sequence[ResponseView], trainable: BoolArray, opti
     """Learn the map from the texts under the (R,) mask ``trainable``; the others are not looked at."""
     seen = [response for response, use in zip(responses, trainable, strict=True) if use]
     texts = [response.text[: options.max_characters] for response in seen]
-    prompt, freedom = _prompt_index(seen)
+    prompt, freedom = prompt_index(seen)
     text, rows = fit_text(texts, prompt, freedom, options.dimensions, options.vocabulary)
     surface, blocks = NO_SURFACE, [np.zeros((len(seen), 0))]
     if options.surface:
@@ -84,8 +86,8 @@ def fit_featurizer(responses: Sequence[ResponseView], trainable: BoolArray, opti
         blocks.append(surface.apply(raw))
     if text.terms:
         blocks.append(text.apply(rows))
-    lengths = _lengths(np.concatenate(blocks, axis=1))
-    bound = _MEDIAN_LENGTHS * float(np.median(lengths)) if len(lengths) else 1.0
+    lengths = lengths_of(np.concatenate(blocks, axis=1))
+    bound = MEDIAN_LENGTHS * float(np.median(lengths)) if len(lengths) else 1.0
     return Featurizer(surface, text, bound or 1.0, options.max_characters)
 
 
@@ -96,11 +98,12 @@ def surface_matrix(responses: Sequence[ResponseView], texts: Sequence[str]) -> F
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURES))
 
 
-def _lengths(rows: Float64) -> Float64:
+def lengths_of(rows: Float64) -> Float64:
+    """(n,) Euclidean lengths."""
     return np.asarray(np.sqrt(np.sum(rows * rows, axis=1)))
 
 
-def _prompt_index(responses: Sequence[ResponseView]) -> tuple[IntArray, int]:
+def prompt_index(responses: Sequence[ResponseView]) -> tuple[IntArray, int]:
     """Prompt number of each response, and the degrees of freedom n − P of what varies within prompts.
 
     Where hardly any prompt has two responses, everything counts as one prompt: the spread over the whole pool is

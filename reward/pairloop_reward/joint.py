@@ -33,7 +33,7 @@ from pairloop_reward.effects import (
 from pairloop_reward.head import HeadFit, fit_head, terms_at
 from pairloop_reward.laplace import cholesky, whiten
 from pairloop_reward.likelihood import LEFT, TIE, Float64, Votes, vote_terms
-from pairloop_reward.options import TfidfOptions
+from pairloop_reward.options import LinearOptions
 from pairloop_reward.reliability import FlipPrior, Flips, fixed_flips, flip_posterior
 
 _ROUNDS = 10
@@ -130,7 +130,7 @@ def _settled(before: Votes, after: Votes) -> bool:
     return bool(moved[0] < _ENOUGH_OFFSET and moved[1] < _ENOUGH_FLIP)
 
 
-def panel_of(data: TrainingData, options: TfidfOptions) -> Panel | None:
+def panel_of(data: TrainingData, options: LinearOptions) -> Panel | None:
     """The annotators of the votes, or None where one flip rate for all is wanted or all that can be known."""
     seen, annotator = np.unique(data.annotator, return_inverse=True)
     names = tuple(data.annotators[number] for number in seen.tolist())
@@ -141,7 +141,7 @@ def panel_of(data: TrainingData, options: TfidfOptions) -> Panel | None:
     return panel if options.annotators == "joint" and panel.tells_annotators_apart else None
 
 
-def _log_length_difference(data: TrainingData, options: TfidfOptions) -> Float64:
+def _log_length_difference(data: TrainingData, options: LinearOptions) -> Float64:
     """(N,) log-length of the left response over the right one, in root mean squares."""
     length = np.log1p([min(len(response.text), options.max_characters) for response in data.responses])
     difference = length[data.left] - length[data.right]

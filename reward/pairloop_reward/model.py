@@ -1,7 +1,8 @@
-"""The ``tfidf`` reward model: text features, a Bradley–Terry head and its Laplace posterior.
+"""Reward models that are linear in fixed features: a Bradley–Terry head and its Laplace posterior.
 
-``r(x, y) = w · ψ(x, y)`` with a fixed feature map ψ. Nothing needs a download or a GPU, and everything is refitted
-from scratch in seconds, which is what a labelling loop wants in every round.
+``r(x, y) = w · ψ(x, y)`` with a feature map ψ (`maps`) that no vote has a say in. Everything else is refitted from
+scratch in seconds, which is what a labelling loop wants in every round. ``tfidf``, here, needs no download and no GPU;
+``encoder`` is in `encoder_model`.
 """
 
 from collections.abc import Sequence
@@ -20,20 +21,15 @@ from pairloop_reward.annotators import Annotators
 from pairloop_reward.cache import DiskCache
 from pairloop_reward.calibration import Calibration, calibrate
 from pairloop_reward.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from pairloop_reward.features import Featurizer
 from pairloop_reward.head import HeadFit
 from pairloop_reward.joint import fit_joint, panel_of, summary
 from pairloop_reward.laplace import cholesky, marginal_precision, whiten
 from pairloop_reward.likelihood import TIE, Float64, Votes
-from pairloop_reward.options import TfidfOptions
+from pairloop_reward.maps import FeatureMaps, MapParts, TfidfMaps
+from pairloop_reward.options import LinearOptions, TfidfOptions
 from pairloop_reward.search import Chosen, block_precision, choose
 from pairloop_reward.signal import require_finite, require_signal, stuck_annotators
-from pairloop_reward.store import FeatureStore, featurizer_arrays, featurizer_from, fitted_featurizer
-
-KIND = "tfidf"
-BLOCKS = ("surface", "text")
-TYPICAL_TAUS = (1.0, 0.7)
-"""Prior standard deviation of a typical margin due to each block, before any vote."""
+from pairloop_reward.store import FeatureStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +51,20 @@ class Head:
     fitted: bool = False
 
 
-class TfidfRewardModel:
-    """Implements `pairloop.protocols.RewardModel`."""
+class LinearRewardModel:
+    """Implements `pairloop.protocols.RewardModel` for any feature map."""
 
-    def __init__(self, options: TfidfOptions, context: ModelContext) -> None:
+    def __init__(self, options: LinearOptions, maps: FeatureMaps) -> None:
         self._options = options
-        self._cache = DiskCache(context.cache)
-        self._store: FeatureStore[Featurizer] | None = None
+        self._maps = maps
+        self._store: FeatureStore[Any] | None = None
         self._head: Head | None = None
         self._annotators: Annotators | None = None
 
     def prior(self, responses: Sequence[ResponseView], trainable: BoolArray, *, seed: int) -> PreferencePosterior:
-        """The posterior before any vote: mean 0, a margin of a typical pair has standard deviation √(1² + 0.7²)."""
-        store = self._fit_store(responses, trainable)
-        precision = block_precision(store.featurizer.blocks, TYPICAL_TAUS)
+        """The posterior before any vote: mean 0; a block adds its τ² to the variance of a typical pair's margin."""
+        store = self._maps.fit(responses, trainable)
+        precision = block_precision(store.featurizer.blocks, self._maps.typical)
         self._annotators = None
         self._store, self._head = store, Head(np.zeros(len(precision)), np.diag(np.sqrt(precision)))
         return self.posterior(responses)
@@ -80,7 +76,7 @@ class TfidfRewardModel:
             NoSignal: no vote, ties only, or one displayed side only.
             Diverged: a number is not finite.
         """
-        store = self._fit_store(data.responses, data.trainable)
+        store = self._maps.fit(data.responses, data.trainable)
         features = store.features(data.responses)
         require_finite(features, data)
         votes = self._votes(features, data)
@@ -97,27 +93,22 @@ class TfidfRewardModel:
             head = _head(fit, calibration.temperature)
             self._annotators = None if joint is None or panel is None else summary(panel, joint)
         self._store, self._head = store, head
-        cut = sum(len(response.text) > self._options.max_characters for response in data.responses)
-        numbers = _numbers(votes, chosen, fit, calibration, head) | {"responses_cut": float(cut)}
+        seen, told = self._maps.seen(store, data.responses)
+        numbers = _numbers(votes, chosen, self._maps.blocks, fit, calibration, head) | seen
         numbers |= {} if joint is None else joint.numbers()
-        return FitReport(len(votes), numbers, self._notes(data, calibration, cut), self.annotators())
+        return FitReport(len(votes), numbers, self._notes(data, calibration, told), self.annotators())
 
-    def _chosen(self, votes: Votes, data: TrainingData, sizes: tuple[int, int]) -> Chosen:
+    def _chosen(self, votes: Votes, data: TrainingData, sizes: Sequence[int]) -> Chosen:
         fixed = self._options.prior_margin
-        typical = TYPICAL_TAUS if fixed is None else (fixed, fixed)
+        typical = self._maps.typical if fixed is None else (fixed,) * len(sizes)
         return choose(votes, data.group, sizes, typical, self._options.flip_rate, fixed=fixed is not None)
 
     def annotators(self) -> dict[str, dict[str, float]]:
         """What the last fit found out about each annotator (`Annotators`), most votes first; empty where pooled."""
         return {} if self._annotators is None else self._annotators.table()
 
-    def _notes(self, data: TrainingData, calibration: Calibration, cut: int) -> tuple[str, ...]:
-        notes = list(stuck_annotators(data))
-        if calibration.note:
-            notes.append(calibration.note)
-        if cut:
-            notes.append(f"{cut} responses were cut to {self._options.max_characters} characters for the model")
-        return tuple(notes)
+    def _notes(self, data: TrainingData, calibration: Calibration, told: tuple[str, ...]) -> tuple[str, ...]:
+        return (*stuck_annotators(data), *([calibration.note] if calibration.note else []), *told)
 
     def posterior(self, responses: Sequence[ResponseView]) -> PreferencePosterior:
         """Joint posterior over the rewards of these responses.
@@ -159,12 +150,45 @@ class TfidfRewardModel:
         store, head = self._ready()
         scalars = {"flip_rate", "tie", "position_bias", "temperature", "fitted"}
         values = {name: getattr(head, name) for name in sorted(scalars)}
-        arrays = {**featurizer_arrays(store.featurizer), "weights": head.weights, "factor": head.factor}
+        parts = self._maps.dump(store)
+        arrays = {**parts.arrays, "weights": head.weights, "factor": head.factor}
         described: dict[str, Any] = {"head": values, "options": self._options.model_dump(mode="json")}
+        if parts.values:
+            described["map"] = dict(parts.values)
         if self._annotators is not None:
             described["annotators"] = list(self._annotators.names)
             arrays["annotators"] = self._annotators.array()
-        write_checkpoint(into, KIND, Checkpoint(described, store.featurizer.text.terms, arrays))
+        write_checkpoint(into, self._maps.kind, Checkpoint(described, parts.terms, arrays))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Become the saved model.
+
+        Raises:
+            DataError: the map needs something that is no longer there.
+        """
+        arrays = dict(checkpoint.arrays)
+        if "annotators" in checkpoint.values:
+            self._annotators = Annotators.from_array(checkpoint.values["annotators"], arrays.pop("annotators"))
+        self._head = Head(arrays.pop("weights"), arrays.pop("factor"), **checkpoint.values["head"])
+        self._store = self._maps.restore(MapParts(arrays, checkpoint.terms, checkpoint.values.get("map", {})))
+
+    def _votes(self, features: FloatArray, data: TrainingData) -> Votes:
+        difference = features[data.left].astype(np.float64) - features[data.right]
+        anchored = np.where(data.prelabel_shown, self._options.prelabel_shown_weight, 1.0)
+        counted = 1.0 if self._options.ties == "learn" else data.outcome != TIE
+        return Votes(difference, data.outcome, np.asarray(data.weight * anchored * counted, dtype=np.float64))
+
+    def _ready(self) -> tuple[FeatureStore[Any], Head]:
+        if self._store is None or self._head is None:
+            raise UsageError("the reward model is not fitted yet", "Call prior() or fit(), or load a saved one.")
+        return self._store, self._head
+
+
+class TfidfRewardModel(LinearRewardModel):
+    """The ``tfidf`` reward model."""
+
+    def __init__(self, options: TfidfOptions, context: ModelContext) -> None:
+        super().__init__(options, TfidfMaps(options, DiskCache(context.cache)))
 
     @classmethod
     def load(cls, folder: Path, context: ModelContext) -> "TfidfRewardModel":
@@ -173,29 +197,10 @@ class TfidfRewardModel:
         Raises:
             CorruptionDetected: a file is missing, truncated or changed. DataError: the folder holds another model.
         """
-        checkpoint = read_checkpoint(folder, KIND)
-        arrays = dict(checkpoint.arrays)
+        checkpoint = read_checkpoint(folder, TfidfMaps.kind)
         model = cls(TfidfOptions.model_validate(checkpoint.values["options"]), context)
-        if "annotators" in checkpoint.values:
-            model._annotators = Annotators.from_array(checkpoint.values["annotators"], arrays.pop("annotators"))
-        model._head = Head(arrays.pop("weights"), arrays.pop("factor"), **checkpoint.values["head"])
-        model._store = FeatureStore(featurizer_from(arrays, checkpoint.terms), model._cache)
+        model.restore(checkpoint)
         return model
-
-    def _fit_store(self, responses: Sequence[ResponseView], trainable: BoolArray) -> FeatureStore[Featurizer]:
-        featurizer = fitted_featurizer(responses, trainable, self._options, self._cache)
-        return FeatureStore(featurizer, self._cache)
-
-    def _votes(self, features: FloatArray, data: TrainingData) -> Votes:
-        difference = features[data.left].astype(np.float64) - features[data.right]
-        anchored = np.where(data.prelabel_shown, self._options.prelabel_shown_weight, 1.0)
-        counted = 1.0 if self._options.ties == "learn" else data.outcome != TIE
-        return Votes(difference, data.outcome, np.asarray(data.weight * anchored * counted, dtype=np.float64))
-
-    def _ready(self) -> tuple[FeatureStore[Featurizer], Head]:
-        if self._store is None or self._head is None:
-            raise UsageError("the reward model is not fitted yet", "Call prior() or fit(), or load a saved one.")
-        return self._store, self._head
 
 
 def _head(fit: HeadFit, temperature: float) -> Head:
@@ -204,7 +209,9 @@ def _head(fit: HeadFit, temperature: float) -> Head:
     return Head(fit.weights, factor, fit.flip_rate, fit.tie, fit.position_bias, temperature, fitted=True)
 
 
-def _numbers(votes: Votes, chosen: Chosen, fit: HeadFit, calibration: Calibration, head: Head) -> dict[str, float]:
+def _numbers(
+    votes: Votes, chosen: Chosen, blocks: Sequence[str], fit: HeadFit, calibration: Calibration, head: Head
+) -> dict[str, float]:
     """What a fit reports; finite by construction."""
     ties = int((votes.outcome == TIE).sum())
     spread = 1.96 * fit.position_deviation
@@ -213,7 +220,7 @@ def _numbers(votes: Votes, chosen: Chosen, fit: HeadFit, calibration: Calibratio
         "tied_votes": float(ties),
         "features": float(len(fit.weights)),
         "effective_parameters": _effective_parameters(fit, head),
-        **{f"prior_margin_{name}": tau for name, tau in zip(BLOCKS, chosen.taus, strict=True)},
+        **{f"prior_margin_{name}": tau for name, tau in zip(blocks, chosen.taus, strict=True)},
         "flip_rate": fit.flip_rate,
         "tie": fit.tie,
         "position_bias": fit.position_bias,

@@ -7,14 +7,8 @@ from pydantic import Field
 from pairloop.kit.options import Options
 
 
-class TfidfOptions(Options):
-    """Options of the ``tfidf`` reward model."""
-
-    dimensions: int = Field(default=128, ge=0, le=2048)
-    """Components kept of the TF-IDF space; 0 uses the surface features only."""
-
-    vocabulary: int = Field(default=30_000, ge=1, le=1_000_000)
-    """At most this many words and word pairs, the most frequent ones."""
+class LinearOptions(Options):
+    """What all reward models with a Bradley–Terry head on a fixed feature map have in common."""
 
     surface: bool = True
     """Add surface features: length, punctuation, markup, overlap with the prompt and the like."""
@@ -39,3 +33,13 @@ class TfidfOptions(Options):
 
     calibration_folds: int = Field(default=5, ge=2, le=50)
     """Folds by group of the cross-fitted temperature."""
+
+
+class TfidfOptions(LinearOptions):
+    """Options of the ``tfidf`` reward model."""
+
+    dimensions: int = Field(default=128, ge=0, le=2048)
+    """Components kept of the TF-IDF space; 0 uses the surface features only."""
+
+    vocabulary: int = Field(default=30_000, ge=1, le=1_000_000)
+    """At most this many words and word pairs, the most frequent ones."""

@@ -23,8 +23,8 @@ class RowMap(Protocol):
     def dimensions(self) -> int:
         """Length of a row."""
 
-    def transform(self, responses: Sequence[ResponseView]) -> Features:
-        """(R, d) rows; each is the same in every company."""
+    def transform(self, responses: Sequence[ResponseView], *, remember: bool = True) -> Features:
+        """(R, d) rows; each is the same in every company. ``remember`` False: the texts never come back."""
 
 
 F = TypeVar("F", bound=RowMap)
@@ -69,9 +69,14 @@ def fitted_featurizer(
 
 
 def _fit_key(responses: Sequence[ResponseView], trainable: BoolArray, options: TfidfOptions) -> str:
-    seen = [response for response, use in zip(responses, trainable, strict=True) if use]
     settings = {name: getattr(options, name) for name in ("dimensions", "vocabulary", "surface", "max_characters")}
-    hasher = hashlib.sha256(canonical_json([VERSION, settings]).encode())
+    return trainable_key(responses, trainable, [VERSION, settings])
+
+
+def trainable_key(responses: Sequence[ResponseView], trainable: BoolArray, told: Sequence[Any]) -> str:
+    """Hash of the texts that may be learned from, with their prompts, and of what else decides a map."""
+    seen = [response for response, use in zip(responses, trainable, strict=True) if use]
+    hasher = hashlib.sha256(canonical_json(list(told)).encode())
     for response, content in zip(seen, content_keys(seen), strict=True):
         hasher.update(response.prompt_id.encode("utf-8", "surrogatepass") + b"\x00" + content)
     return hasher.hexdigest()[:32]
@@ -88,13 +93,13 @@ def _map_key(featurizer: Featurizer) -> str:
 class FeatureStore(Generic[F]):
     """Features of one map, kept in memory and on disk by the content of (prompt, response)."""
 
-    def __init__(self, featurizer: F, cache: DiskCache, key: str | None = None) -> None:
-        """The key tells the map from others in the cache; a `Featurizer` has its own."""
+    def __init__(self, featurizer: F, cache: DiskCache, key: str | None = None, *, kind: str | None = None) -> None:
+        """The key tells the map from others of its kind in the cache; a `Featurizer` has its own."""
         self.featurizer = featurizer
         self._cache = cache
         self._key = _map_key(featurizer) if key is None and isinstance(featurizer, Featurizer) else str(key)
         # apart from features of fitted maps, of which every round brings new ones that push the oldest out
-        self._kind = "features" if key is None else "embeddings"
+        self._kind = kind or ("features" if key is None else "embeddings")
         self._rows: dict[bytes, int] = {}
         self._features: Features | None = None
         self._read()
@@ -109,7 +114,7 @@ class FeatureStore(Generic[F]):
         table = self._table()
         known = len(table)
         if missing:
-            table = np.concatenate([table, self.featurizer.transform(list(missing.values()))])
+            table = np.concatenate([table, self.featurizer.transform(list(missing.values()), remember=remember)])
         rows = {key: known + row for row, key in enumerate(missing)}
         picked = table[[rows[key] if key in rows else self._rows[key] for key in keys]] if keys else table[:0]
         if missing and remember:

@@ -18,7 +18,7 @@ def transforms(monkeypatch):
     """How many responses each call of `Featurizer.transform` computed."""
     calls, original = [], Featurizer.transform
 
-    def counted(self, responses):
+    def counted(self, responses, *, remember=True):
         calls.append(len(responses))
         return original(self, responses)
 

@@ -140,7 +140,7 @@ def test_unlearnable_votes_are_refused_and_the_old_model_stays(voted):
 def test_features_that_are_not_finite_name_the_response(voted, monkeypatch):
     data, original = voted(n=50), Featurizer.transform
 
-    def broken(self, responses):
+    def broken(self, responses, *, remember=True):
         features = original(self, responses)
         features[[response.id == "r3-2" for response in responses]] = np.nan
         return features
