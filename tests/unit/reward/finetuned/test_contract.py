@@ -5,10 +5,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from tiny_models import options as quick  # noqa: E402
+from tiny_models import options as quick
 
-from pairloop.testing.reward_models import RewardModelContract  # noqa: E402
-from pairloop_reward.finetuned.plugin import pairloop_reward_models  # noqa: E402
+from pairloop.testing.reward_models import RewardModelContract
+from pairloop_reward.finetuned.plugin import pairloop_reward_models
 
 pytestmark = pytest.mark.torch
 

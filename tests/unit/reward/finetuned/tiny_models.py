@@ -1,8 +1,7 @@
-"""Tiny models with a word tokenizer; also run as a script that fits one and may be killed in the middle."""
+"""Tiny models with a word tokenizer, and a progress that kills."""
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +110,3 @@ def fit(model: Path, cache: Path, into: Path, progress: Any, **changes: Any) -> 
     fitted.fit(toy_votes(toy_responses()), seed=1)
     into.mkdir()
     fitted.save(into)
-
-
-if __name__ == "__main__":
-    name, cache, into, at, *rest = sys.argv[1:]
-    fit(Path(name), Path(cache), Path(into), Killer(int(at)), members=int(rest[0]) if rest else 1)
