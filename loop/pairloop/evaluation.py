@@ -66,6 +66,8 @@ def compare_arms(
         "random": np.sort(rng.choice(control, n, replace=False)),
         "active": np.sort(rng.choice(active, n, replace=False)),
     }
+    looked_at, index = np.unique(holdout.pairs, return_inverse=True)
+    shown, pairs = [data.responses[row] for row in looked_at], index.reshape(-1, 2)
     losses = {}
     for name, rows in arms.items():
         model = new_model()
@@ -73,7 +75,7 @@ def compare_arms(
             model.fit(data.subset(rows), seed=seed)
         except ModelError:
             return None
-        p = model.posterior(data.responses).probability(holdout.pairs)
+        p = model.posterior(shown).probability(pairs)
         losses[name] = metrics.log_losses(p, holdout.outcome)
     difference = metrics.paired_difference(losses["active"], losses["random"], holdout.group)
     return {

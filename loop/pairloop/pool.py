@@ -29,7 +29,8 @@ class Pool:
 
     Attributes:
         responses: (R) in order of import.
-        prompts: the prompts by id; ``prompt``: (R,) prompt number; ``group``: (R,) group number.
+        prompts: the prompts by id; ``row_of``: row number by response id.
+        prompt: (R,) prompt number; ``group``: (R,) group number.
         holdout: (R,) True on the holdout side; ``excluded``: (R,) True where the prompt left the campaign.
         all_pairs: the rows of each prompt all of whose pairs may be asked.
         listed: (M, 2) rows of pairs that have a database row; ``fresh``: (M,) True where a policy brought the pair.
@@ -40,6 +41,7 @@ class Pool:
 
     responses: tuple[ResponseView, ...]
     prompts: Mapping[str, Prompt]
+    row_of: Mapping[str, int]
     prompt: IntArray
     group: IntArray
     holdout: BoolArray
@@ -52,14 +54,9 @@ class Pool:
     gold: BoolArray
 
     @cached_property
-    def row_of(self) -> dict[str, int]:
-        """Row number by response id."""
-        return {response.id: row for row, response in enumerate(self.responses)}
-
-    @property
     def trainable(self) -> BoolArray:
         """(R,) True where features and heads may learn from the text."""
-        return ~self.holdout & ~self.gold
+        return read_only(~self.holdout & ~self.gold)
 
     def pair(self, row: IntArray) -> Pair:
         """The pair of two row numbers."""
@@ -124,47 +121,70 @@ def _unranked(blocks: list[IntArray], ends: NDArray[np.int64], ranks: NDArray[np
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """The part of a pool that changes only when a response comes in; attributes as in `Pool`."""
+
+    responses: tuple[ResponseView, ...]
+    row_of: dict[str, int]
+    prompt: IntArray
+    group: IntArray
+    source: IntArray
+    gold: BoolArray
+
+
 def load_pool(store: Store) -> Pool:
-    """Read the pool from the store."""
-    prompts = store.pool.prompts()
-    by_id = {prompt.id: prompt for prompt, _, _ in prompts}
-    number = {prompt.id: i for i, (prompt, _, _) in enumerate(prompts)}
-    sides = store.pool.groups()
-    group_number = {group: i for i, group in enumerate(sides)}
-    stored = store.pool.responses()
-    responses = tuple(
-        ResponseView(r.id, r.prompt_id, by_id[r.prompt_id].content, r.text, by_id[r.prompt_id].group, r.metadata)
-        for r in stored
-    )
-    gold = np.array([[p.source for p in r.provenance] == [GOLD_SOURCE] for r in stored], dtype=bool)
-    prompt_of = np.array([number[r.prompt_id] for r in responses], dtype=np.int32)
+    """Read the pool from the store; the texts only if they changed since the store was asked last."""
+    prompts, sides = store.pool.prompts(), store.pool.groups()
+    texts = store.pool.kept("texts of the pool", lambda: _texts(store, [prompt for prompt, _, _ in prompts], sides))
+    prompt_of = texts.prompt
     excluded = np.array([reason is not None for _, _, reason in prompts], dtype=bool)
     held = np.array([sides[prompt.group] is Split.HOLDOUT for prompt, _, _ in prompts], dtype=bool)
     open_pairing = np.array([pairing == "all" for _, pairing, _ in prompts], dtype=bool)
     order = np.argsort(prompt_of, kind="stable")
-    order = order[~gold[order]]
+    order = order[~texts.gold[order]]
     starts = np.searchsorted(prompt_of[order], np.arange(len(prompts) + 1))
     blocks = tuple(
         order[starts[p] : starts[p + 1]].astype(np.int32)
         for p in range(len(prompts))
         if open_pairing[p] and starts[p + 1] - starts[p] >= 2
     )
-    rows = {r.id: i for i, r in enumerate(responses)}
-    pairs = store.pool.pairs()
+    rows, pairs = texts.row_of, store.pool.pairs()
     listed = np.array([(rows[p.first], rows[p.second]) for p, _ in pairs], dtype=np.int32).reshape(-1, 2)
+    any_response = len(texts.responses) > 0
     return Pool(
-        responses=responses,
-        prompts=by_id,
-        prompt=read_only(prompt_of),
-        group=read_only(np.array([group_number[r.group] for r in responses], dtype=np.int32)),
-        holdout=read_only(held[prompt_of] if responses else np.zeros(0, dtype=bool)),
-        excluded=read_only(excluded[prompt_of] if responses else np.zeros(0, dtype=bool)),
+        responses=texts.responses,
+        prompts={prompt.id: prompt for prompt, _, _ in prompts},
+        row_of=rows,
+        prompt=prompt_of,
+        group=texts.group,
+        holdout=read_only(held[prompt_of] if any_response else np.zeros(0, dtype=bool)),
+        excluded=read_only(excluded[prompt_of] if any_response else np.zeros(0, dtype=bool)),
         all_pairs=blocks,
         listed=read_only(listed),
         fresh=read_only(np.array([fresh is not None for _, fresh in pairs], dtype=bool)),
         listed_only=read_only(~open_pairing),
+        source=texts.source,
+        gold=texts.gold,
+    )
+
+
+def _texts(store: Store, prompts: Sequence[Prompt], sides: Mapping[str, Split]) -> _Texts:
+    number = {prompt.id: i for i, prompt in enumerate(prompts)}
+    group_number = {group: i for i, group in enumerate(sides)}
+    stored, of = store.pool.responses(), [number[r.prompt_id] for r in store.pool.responses()]
+    responses = tuple(
+        ResponseView(r.id, r.prompt_id, prompts[i].content, r.text, prompts[i].group, r.metadata)
+        for r, i in zip(stored, of, strict=True)
+    )
+    gold = [[p.source for p in r.provenance] == [GOLD_SOURCE] for r in stored]
+    return _Texts(
+        responses=responses,
+        row_of={response.id: row for row, response in enumerate(responses)},
+        prompt=read_only(np.array(of, dtype=np.int32)),
+        group=read_only(np.array([group_number[r.group] for r in responses], dtype=np.int32)),
         source=read_only(_sources(stored)),
-        gold=read_only(gold),
+        gold=read_only(np.array(gold, dtype=bool)),
     )
 
 

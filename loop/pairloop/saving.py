@@ -12,6 +12,7 @@ campaign, and so are the votes that the shadows learned from: another campaign c
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from pairloop.errors import ModelError
 from pairloop.kit.seeds import generator
 from pairloop.posterior import FloatArray, IntArray, PreferencePosterior
 from pairloop.protocols import BoolArray, RewardModel, TrainingData
+from pairloop.records import ResponseView
 from pairloop.votes import MeasuredVotes
 
 FRACTIONS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2, 2.0)
@@ -62,7 +64,10 @@ def judge(
     n = min(len(control), len(active), MOST)
     if n < FEWEST or not len(votes):
         return None
-    model = _shadow(new_model, data, _drawn(control, n, seed, "random"), seed)
+    looked_at, pairs, sample = _only(votes.pairs, sample)
+    votes = replace(votes, pairs=pairs)
+    shown = [data.responses[row] for row in looked_at]
+    model = _shadow(new_model, data, shown, _drawn(control, n, seed, "random"), seed)
     if model is None:
         return None
     measured: dict[float, tuple[float, list[float]]] = {}
@@ -70,7 +75,7 @@ def judge(
         size = round(fraction * n)
         if not _SMALLEST <= size <= len(active):
             continue
-        other = _shadow(new_model, data, _drawn(active, size, seed, "active"), seed)
+        other = _shadow(new_model, data, shown, _drawn(active, size, seed, "active"), seed)
         if other is not None:
             bound = _largest(other, model, sample)
             found = np.clip(_by_question(_differences(other, model, votes), votes), -bound, bound)
@@ -86,18 +91,31 @@ def judge(
     }
 
 
+def _only(*pairs: IntArray) -> tuple[IntArray, ...]:
+    """The rows that occur in any of these (M, 2) pairs, and the pairs in terms of them."""
+    rows, index = np.unique(np.concatenate([each.ravel() for each in pairs]), return_inverse=True)
+    ends = np.cumsum([each.size for each in pairs])[:-1]
+    parts = np.split(index.ravel(), ends)
+    return rows, *(part.reshape(-1, 2) for part in parts)
+
+
 def _drawn(rows: IntArray, n: int, seed: int, arm: str) -> IntArray:
     """``n`` of the rows at random; a smaller number gives a part of a larger one."""
     return np.sort(rows[generator(seed, "shadow", arm).permutation(len(rows))[:n]])
 
 
 def _shadow(
-    new_model: Callable[[], RewardModel], data: TrainingData, rows: IntArray, seed: int
+    new_model: Callable[[], RewardModel],
+    data: TrainingData,
+    shown: Sequence[ResponseView],
+    rows: IntArray,
+    seed: int,
 ) -> PreferencePosterior | None:
+    """The posterior over the responses ``shown`` of a model fitted on these votes."""
     model = new_model()
     try:
         model.fit(data.subset(rows), seed=seed)
-        return model.posterior(data.responses)
+        return model.posterior(shown)
     except ModelError:
         return None  # these few votes hold no signal
 

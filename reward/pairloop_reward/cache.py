@@ -26,10 +26,27 @@ _DIGEST = 32
 _KEY = 16
 _KEPT_FILES = 4  # of each kind: the featurizers and features of the latest rounds
 _log = logging.getLogger(__name__)
+_remembered: list[tuple[tuple[ResponseView, ...], list[bytes]]] = []  # one at most
+_read_lately: dict[Path, tuple[tuple[int, int], dict[str, NDArray[Any]]]] = {}  # by file: its time and size, arrays
+_READ_LATELY = 2
 
 
 def content_keys(responses: Sequence[ResponseView]) -> list[bytes]:
-    """16 bytes a response: a hash of its prompt and its text, whatever its id."""
+    """16 bytes a response: a hash of its prompt and its text, whatever its id.
+
+    Those of the last tuple are remembered: a round asks for those of its whole pool a dozen times.
+    """
+    if not isinstance(responses, tuple):
+        return _content_keys(responses)
+    for known, keys in _remembered:
+        if known is responses:
+            return keys
+    keys = _content_keys(responses)
+    _remembered[:] = [(responses, keys)]
+    return keys
+
+
+def _content_keys(responses: Sequence[ResponseView]) -> list[bytes]:
     prompts: dict[str, bytes] = {}
     keys = []
     for response in responses:
@@ -50,17 +67,37 @@ def checked(arrays: Arrays) -> bytes:
 
 
 def read_checked(path: Path) -> dict[str, NDArray[Any]] | None:
-    """The arrays in a cache file, or None where it is absent or damaged."""
-    from safetensors.numpy import load
+    """The arrays in a cache file, or None where it is absent or damaged.
 
+    The last two files are kept in memory while they stand unchanged, because every model of a round reads the same two.
+    """
     try:
+        found = path.stat()
+        stamp = (found.st_mtime_ns, found.st_size)
+        if path in _read_lately and _read_lately[path][0] == stamp:
+            return dict(_read_lately[path][1])
         data = path.read_bytes()
     except OSError:  # absent, or deleted a moment ago
         return None
+    arrays = _checked_arrays(path, data)
+    if arrays is not None:
+        _read_lately.pop(path, None)
+        for old in list(_read_lately)[: len(_read_lately) - _READ_LATELY + 1]:
+            del _read_lately[old]
+        _read_lately[path] = (stamp, arrays)
+    return None if arrays is None else dict(arrays)
+
+
+def _checked_arrays(path: Path, data: bytes) -> dict[str, NDArray[Any]] | None:
+    from safetensors.numpy import load
+
     if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
         _log.warning("the cache file %s is damaged; it is computed again", path)
         return None
-    return load(data[_DIGEST:])
+    arrays = load(data[_DIGEST:])
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
 
 
 class DiskCache:

@@ -75,10 +75,10 @@ def _fit_key(responses: Sequence[ResponseView], trainable: BoolArray, options: T
 
 def trainable_key(responses: Sequence[ResponseView], trainable: BoolArray, told: Sequence[Any]) -> str:
     """Hash of the texts that may be learned from, with their prompts, and of what else decides a map."""
-    seen = [response for response, use in zip(responses, trainable, strict=True) if use]
     hasher = hashlib.sha256(canonical_json(list(told)).encode())
-    for response, content in zip(seen, content_keys(seen), strict=True):
-        hasher.update(response.prompt_id.encode("utf-8", "surrogatepass") + b"\x00" + content)
+    for response, content, use in zip(responses, content_keys(responses), trainable, strict=True):
+        if use:
+            hasher.update(response.prompt_id.encode("utf-8", "surrogatepass") + b"\x00" + content)
     return hasher.hexdigest()[:32]
 
 

@@ -77,5 +77,6 @@ class Linear:
         return FitReport(len(data))
 
     def posterior(self, responses: Sequence[ResponseView]) -> PreferencePosterior:
-        """Of all responses."""
-        return PreferencePosterior(self._x @ self._mean, np.linalg.solve(self._factor, self._x.T).T)
+        """Of these responses; their ids are rows of the features."""
+        x = self._x[[int(response.id) for response in responses]]
+        return PreferencePosterior(x @ self._mean, np.linalg.solve(self._factor, x.T).T)

@@ -181,8 +181,13 @@ class AnnotationLog:
         return self._votes_of("s.arm = 'judge'", up_to)
 
     def _votes_of(self, which: str, up_to: int | None) -> list[Vote]:
-        limit = up_to if up_to is not None else 2**62
-        return [_vote(row) for row in self._db.rows(_VOTES_SQL.format(which=which), (limit, limit))]
+        def read(limit: int) -> list[Vote]:
+            return [_vote(row) for row in self._db.rows(_VOTES_SQL.format(which=which), (limit, limit))]
+
+        if up_to is not None:
+            return read(up_to)
+        # Nothing that a vote takes from assignments and pairs ever changes.
+        return list(self._db.kept(f"votes where {which}", ("annotations", "annotator_decisions"), lambda: read(2**62)))
 
     def last_seq(self) -> int:
         """Number of the last row of the log; 0 when empty."""

@@ -5,11 +5,13 @@ about a millisecond. ``BEGIN IMMEDIATE``: a deferred transaction that reads and 
 locked" when another connection writes in between.
 """
 
+import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlite_utils
 
@@ -17,6 +19,7 @@ from pairloop.errors import CampaignLocked, CorruptionDetected, SchemaTooNew, Sc
 from pairloop.kit.failpoints import failpoint
 from pairloop.store.migrations import migrations
 
+T = TypeVar("T")
 FILE_NAME = "campaign.sqlite3"
 Row = sqlite3.Row
 _PRAGMAS = (
@@ -26,6 +29,7 @@ _PRAGMAS = (
     "PRAGMA recursive_triggers=ON",  # else INSERT OR REPLACE would slip past the append-only trigger
     "PRAGMA trusted_schema=OFF",
 )
+_WRITTEN = re.compile(r"\s*(?:INSERT(?:\s+OR\s+\w+)?\s+INTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.IGNORECASE)
 
 
 class Database:
@@ -35,6 +39,9 @@ class Database:
         self.path = path
         self.readonly = readonly
         self.epoch: int | None = None
+        self._writes: Counter[str] = Counter()  # by table
+        self._rollbacks = 0
+        self._kept: dict[str, tuple[tuple[int, ...], object]] = {}
         with self.errors():
             uri = f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
             connection = sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)
@@ -61,6 +68,18 @@ class Database:
         row = self.row(sql, parameters)
         return None if row is None else row[0]
 
+    def kept(self, name: str, tables: Sequence[str], build: Callable[[], T]) -> T:
+        """What ``build`` made of these tables, built again after any write to one of them, by whatever process.
+
+        For what is read several times a round and takes seconds in a large campaign. ``build`` must read nothing else
+        that can change, and nobody may change what it returns.
+        """
+        stamp = (int(self.value("PRAGMA data_version")), self._rollbacks, *(self._writes[table] for table in tables))
+        if name not in self._kept or self._kept[name][0] != stamp:
+            self._kept[name] = (stamp, build())
+        found: Any = self._kept[name][1]
+        return found  # type: ignore[no-any-return]
+
     # ------------------------------------------------------------------------------------------ writing
 
     @contextmanager
@@ -79,6 +98,7 @@ class Database:
                 failpoint("transaction.before_commit")
                 self.raw.conn.execute("COMMIT")
             except BaseException:
+                self._rollbacks += 1
                 if self.raw.conn.in_transaction:
                     self.raw.conn.execute("ROLLBACK")
                 raise
@@ -86,12 +106,12 @@ class Database:
 
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """One statement; returns the number of changed rows."""
-        self._require_transaction()
+        self._note_write(sql)
         return self.raw.conn.execute(sql, parameters).rowcount
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """One statement for many rows."""
-        self._require_transaction()
+        self._note_write(sql)
         self.raw.conn.executemany(sql, rows)
 
     def close(self) -> None:
@@ -99,6 +119,13 @@ class Database:
         self.raw.conn.close()
 
     # ------------------------------------------------------------------------------------------ innards
+
+    def _note_write(self, sql: str) -> None:
+        self._require_transaction()
+        written = _WRITTEN.match(sql)
+        if written is None:
+            raise StoreError(f"a write to no table: {sql[:40]!r}", "This is a bug in pairloop; please report it.")
+        self._writes[written[1].lower()] += 1
 
     def _require_transaction(self) -> None:
         if not self.raw.conn.in_transaction:

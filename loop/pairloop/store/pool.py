@@ -1,7 +1,9 @@
 """Prompts, responses, pairs and groups."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
 
 from pairloop.kit.canonical import canonical_json
 from pairloop.kit.ids import content_from_json, content_json
@@ -17,6 +19,7 @@ from pairloop.records import (
 )
 from pairloop.store.database import Database, Row
 
+T = TypeVar("T")
 GOLD_SOURCE = "gold"
 """Provenance of responses that a gold file brought."""
 GOLD_ONLY = "gold item"
@@ -97,6 +100,10 @@ class PoolStore:
 
     # ------------------------------------------------------------------------------------------ reading
 
+    def kept(self, name: str, build: Callable[[], T]) -> T:
+        """What ``build`` makes of responses, their prompts' texts and groups; built again when a response comes in."""
+        return self._db.kept(name, ("responses",), build)
+
     def groups(self) -> dict[str, Split]:
         """Every group with its side."""
         return {row["id"]: Split(row["split"]) for row in self._db.rows("SELECT id, split FROM groups ORDER BY id")}
@@ -110,14 +117,22 @@ class PoolStore:
 
     def responses(self) -> list[Response]:
         """All responses in order of import."""
-        return [_response(row) for row in self._db.rows("SELECT * FROM responses ORDER BY seq")]
+
+        def read() -> list[Response]:
+            return [_response(row) for row in self._db.rows("SELECT * FROM responses ORDER BY seq")]
+
+        return list(self._db.kept("responses", ("responses",), read))
 
     def pairs(self) -> list[tuple[Pair, int | None]]:
         """(pair, round that brought it or None) for every pair with a row, in order of import."""
-        return [
-            (Pair(row["id"], row["prompt_id"], row["first"], row["second"]), row["fresh"])
-            for row in self._db.rows("SELECT * FROM pairs ORDER BY seq")
-        ]
+
+        def read() -> list[tuple[Pair, int | None]]:
+            return [
+                (Pair(row["id"], row["prompt_id"], row["first"], row["second"]), row["fresh"])
+                for row in self._db.rows("SELECT * FROM pairs ORDER BY seq")
+            ]
+
+        return list(self._db.kept("pairs", ("pairs",), read))
 
     def recorded_counts(self) -> dict[str, int]:
         """Number of recorded votes by pair id."""
@@ -152,8 +167,17 @@ def _prompt(row: Row) -> Prompt:
 
 
 def _response(row: Row) -> Response:
-    provenance = tuple(Provenance(**item) for item in json.loads(row["provenance"]))
-    return Response(row["id"], row["prompt_id"], row["text"], provenance, json.loads(row["metadata"]))
+    metadata = row["metadata"]
+    return Response(
+        row["id"], row["prompt_id"], row["text"], _provenance(row["provenance"]),
+        {} if metadata == "{}" else json.loads(metadata),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _provenance(text: str) -> tuple[Provenance, ...]:
+    """Most responses share theirs with many others."""
+    return tuple(Provenance(**item) for item in json.loads(text))
 
 
 def _provenance_json(item: Provenance) -> dict[str, object]:

@@ -79,7 +79,7 @@ def test_the_difference_is_the_brier_loss_of_active_minus_random():
     for mask in (~control, control):
         model = world.model()
         model.fit(data.subset(mask), seed=0)
-        losses.append((model.posterior(()).probability(asked) - (new.outcome == 0)) ** 2)
+        losses.append((model.posterior(world.views).probability(asked) - (new.outcome == 0)) ** 2)
     # judge orders questions by their first vote, and these come in sorted order
     assert found is not None
     assert found["differences"][0] == pytest.approx(losses[0] - losses[1], abs=1e-6)

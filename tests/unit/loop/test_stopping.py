@@ -37,7 +37,7 @@ def test_the_next_batch_is_expected_to_bring_what_it_does():
         model = world.model()
         first = world.pairs(60, holdout=False)
         model.fit(world.data(first, world.vote(first), np.zeros(60)), seed=0)
-        before = model.posterior(())
+        before = model.posterior(world.views)
         found = stopping.next_batch(before, asked, targets)
         both = np.concatenate([first, asked])
         model = world.model()
@@ -45,7 +45,7 @@ def test_the_next_batch_is_expected_to_bring_what_it_does():
         model.fit(world.data(both, outcome, np.zeros(120)), seed=0)
         p = expit(world.reward[targets[:, 0]] - world.reward[targets[:, 1]])
         losses = []
-        for each in (before, model.posterior(())):
+        for each in (before, model.posterior(world.views)):
             q = each.probability(targets)
             losses.append(float(np.mean(-(p * np.log(q) + (1 - p) * np.log1p(-q)))))
         assert found is not None

@@ -30,7 +30,7 @@ def pool(
         np.flatnonzero(prompt == p).astype(np.int32) for p in range(len(sizes)) if p not in only and sizes[p] > 1
     )
     return Pool(
-        responses=views, prompts={}, prompt=prompt, group=prompt,
+        responses=views, prompts={}, row_of={view.id: i for i, view in enumerate(views)}, prompt=prompt, group=prompt,
         holdout=np.isin(prompt, list(held)), excluded=np.isin(prompt, list(out)),
         all_pairs=blocks, listed=np.array(listed, dtype=np.int32).reshape(-1, 2),
         fresh=np.zeros(len(listed), dtype=bool), listed_only=np.isin(np.arange(len(sizes)), list(only)),
