@@ -111,7 +111,7 @@ def _trl(work: Task) -> tuple[np.ndarray, np.ndarray]:
         tokenizer.pad_token = tokenizer.unk_token  # its last token would be taken for padding otherwise
 
     def ids(prompt: str, text: str) -> list[int]:
-        found = encode(tokenizer, prompt, text, 512)
+        found = encode(tokenizer, prompt, text, work["max_length"])
         return [*found.prompt, *found.response]
 
     pairs = [(ids(p, a), ids(p, b)) if o == 0 else (ids(p, b), ids(p, a)) for p, a, b, _, o, _ in work["votes"]]
@@ -119,7 +119,7 @@ def _trl(work: Task) -> tuple[np.ndarray, np.ndarray]:
         settings = RewardConfig(
             output_dir=place, num_train_epochs=EPOCHS, per_device_train_batch_size=BATCH, save_strategy="no",
             learning_rate=work["rate"], lr_scheduler_type="linear", warmup_steps=WARMUP, weight_decay=0.01,
-            max_length=512, disable_dropout=True, report_to="none", seed=work["seed"], use_cpu=True, bf16=False,
+            max_length=work["max_length"], disable_dropout=True, report_to="none", seed=work["seed"], use_cpu=True, bf16=False,
             gradient_checkpointing=False, logging_strategy="no", disable_tqdm=True,
         )  # fmt: skip
         data = Dataset.from_dict({"chosen_ids": [c for c, _ in pairs], "rejected_ids": [r for _, r in pairs]})
@@ -218,19 +218,26 @@ def compare(name: str, systems: dict[str, Task], pairs: list[Task], n: int, seed
         )  # fmt: skip
 
 
-def finetuned(model: str, rate: float, **options: object) -> Task:
-    settings = {"model": model, "epochs": EPOCHS, "batch_size": BATCH, "learning_rate": rate, **options}
+def finetuned(model: str, rate: float, length: int, **options: object) -> Task:
+    settings = {
+        "model": model,
+        "max_length": length,
+        "epochs": EPOCHS,
+        "batch_size": BATCH,
+        "learning_rate": rate,
+        **options,
+    }
     return {"system": "pairloop", "kind": "finetuned", "options": settings}
 
 
-def processes(pairs: list[Task], model: str, rate: float, n: int) -> None:
+def processes(pairs: list[Task], model: str, rate: float, length: int, n: int) -> None:
     """One process against two: the same votes, the same batches, sums in another order."""
     for seed in range(3):
         work = task(pairs, n, seed, ties=True)
         margins = []
         for count in (1, 2):
             begun = time.monotonic()
-            extra = finetuned(model, rate, processes=count, left_out=0.2)
+            extra = finetuned(model, rate, length, processes=count)
             row = measured({**work, **extra, "margins": True})
             margins.append(np.array(row["margins"]))
             print(f"{count} processes: accuracy {row['accuracy']:.4f}, {time.monotonic() - begun:.0f} s of wall time")
@@ -256,27 +263,23 @@ def main() -> None:
     parser.add_argument("--votes", type=int, nargs="+", default=[600])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rate", type=float, default=5e-5)
+    parser.add_argument("--max-length", type=int, default=512, help="in tokens, of the fine-tuned models")
     given = parser.parse_args()
     pairs = read(given.file)
     for n in given.votes:
-        tuned = finetuned(given.model, given.rate)
+        tuned = finetuned(given.model, given.rate, given.max_length)
+        linear = {
+            "pairloop encoder": {"system": "pairloop", "kind": "encoder", "options": {"model": given.model}},
+            "pairloop tfidf": {"system": "pairloop", "kind": "tfidf", "options": {}},
+        }
         if given.what == "processes":
-            processes(pairs, given.model, given.rate, n)
+            processes(pairs, given.model, given.rate, given.max_length, n)
         elif given.what == "trl":
-            systems = {
-                "TRL RewardTrainer": {
-                    "system": "trl", "model": given.model, "rate": given.rate, "python": given.trl or sys.executable,
-                },
-                "pairloop, all votes": finetuned(given.model, given.rate, left_out=0.0),
-                "pairloop": tuned,
-            }  # fmt: skip
-            compare(f"fine-tuning {Path(given.model).name}", systems, pairs, n, given.seeds, ties=False)
+            trl = {"system": "trl", "model": given.model, "rate": given.rate, "max_length": given.max_length}
+            systems = {"TRL RewardTrainer": {**trl, "python": given.trl or sys.executable}, "pairloop finetuned": tuned}
+            compare(f"{Path(given.model).name}, no ties", systems | linear, pairs, n, given.seeds, ties=False)
         else:
-            systems = {
-                "tfidf": {"system": "pairloop", "kind": "tfidf", "options": {}},
-                "encoder": {"system": "pairloop", "kind": "encoder", "options": {"model": given.model}},
-                "finetuned": tuned,
-            }
+            systems = {"pairloop finetuned": tuned, **linear}
             compare(f"models on {Path(given.model).name}", systems, pairs, n, given.seeds, ties=True)
 
 
