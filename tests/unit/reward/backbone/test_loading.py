@@ -29,13 +29,13 @@ def test_a_folder_is_found_relative_to_the_campaign(bert):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="there is no folder './nothing'") as caught:
+    with pytest.raises(ConfigError, match=r"there is no folder '\./nothing'") as caught:
         locate("./nothing", where=HERE, base=tmp_path)
     assert caught.value.exit_code == 2
 
 
 def test_an_empty_folder_is_no_model(tmp_path):
-    with pytest.raises(ConfigError, match="neither config.json nor modules.json"):
+    with pytest.raises(ConfigError, match=r"neither config\.json nor modules\.json"):
         locate(str(tmp_path), where=HERE)
 
 
