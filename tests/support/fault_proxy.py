@@ -55,6 +55,7 @@ class FaultProxy:
         self.target = urlsplit(target)
         self.faults: list[Fault] = []
         self.seen: list[str] = []
+        self.forwarded: list[tuple[str, bytes]] = []
         self.url = ""
         self._held: list[tuple[str, str, dict[str, str], bytes]] = []
         self._hits: dict[Fault, int] = {}
@@ -75,6 +76,8 @@ class FaultProxy:
         self, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         """Ask the server."""
+        with self._lock:
+            self.forwarded.append((f"{method} {path}", body))
         connection = http.client.HTTPConnection(str(self.target.hostname), self.target.port, timeout=120)
         try:
             sent = {k: v for k, v in headers.items() if k.lower() not in ("host", "connection", "accept-encoding")}

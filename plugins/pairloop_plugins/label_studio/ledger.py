@@ -5,6 +5,7 @@ transaction with where to read on. Were the file lost, the server would bring th
 """
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,6 +97,7 @@ class Ledger:
                 self._db.execute("PRAGMA journal_mode=DELETE")
                 self._db.execute("PRAGMA synchronous=FULL")
                 self._db.executescript(_SCHEMA)
+                self._db.execute("INSERT OR IGNORE INTO fact VALUES ('name', ?)", (secrets.token_hex(6),))
             except sqlite3.Error:
                 self._db.close()
                 raise
@@ -263,21 +265,19 @@ class Ledger:
             found.setdefault(int(task), {})[str(remote)] = int(annotation)
         return found
 
-    def last_seq(self) -> int:
-        """Number of the last answer."""
-        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM answer").fetchone()[0])
-
     def page(self, cursor: str | None) -> Page:
-        """The answers behind a cursor, at most `PAGE`.
+        """The answers behind a cursor (``name-number``), at most `PAGE`.
+
+        A cursor of another ledger begins at the beginning: that one was lost, and what the campaign has it ignores.
 
         Raises:
             BackendRejected: the cursor is none of this backend's.
         """
-        start = cursor or "0"
-        if not (start.isascii() and start.isdecimal()):
+        mine = self.fact("name")
+        name, dash, start = (cursor or f"{mine}-0").rpartition("-")
+        if not (dash and start.isascii() and start.isdecimal()):
             raise BackendRejected(f"'{cursor}' is not a cursor of the backend '{NAME}'")
-        if int(start) > self.last_seq():
-            start = "0"  # the ledger was lost and read again: what the campaign has it ignores
+        start = start if name == mine else "0"
         with sqlite_errors(self._path):
             rows = self._db.execute(
                 "SELECT seq, key, remote, revision, content, deleted FROM answer WHERE seq > ? ORDER BY seq LIMIT ?",
@@ -287,7 +287,8 @@ class Ledger:
         votes = tuple(vote(r[1], r[2], r[3], json.loads(r[4]), bool(r[5])) for r in rows[:PAGE])
         more = len(rows) > PAGE
         gone = () if more else self.orphaned()
-        return Page(votes, str(rows[:PAGE][-1][0]) if rows else start, more, _refused(problems), gone)
+        end = f"{mine}-{rows[:PAGE][-1][0] if rows else start}"
+        return Page(votes, end, more, _refused(problems), gone)
 
     # --------------------------------------------------------------------------------------- internals
 
