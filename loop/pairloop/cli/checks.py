@@ -130,6 +130,7 @@ def _parts(config: Config, folder: Path, registry: Registry) -> Iterator[Finding
         yield found
     if sound:  # else it would fail for a reason that was just given
         yield from _backend(config, folder, registry)
+        yield from _reward_model(config, folder, registry)
     yield from _observers(config, registry)
     yield from _tuner(config, folder, registry)
     yield from _judge(config, folder, registry)
@@ -163,6 +164,18 @@ def _backend(config: Config, folder: Path, registry: Registry) -> Iterator[Findi
                     yield Finding(check.name, check.level, check.text, check.hint, code)
         finally:
             parts.close()
+
+
+def _reward_model(config: Config, folder: Path, registry: Registry) -> Iterator[Finding]:
+    """Make the reward model, which finds out whether its extras and files are there; one that can, says what it is."""
+
+    def make(place: Path) -> str:
+        model = Parts(config, folder / CONFIG_NAME, place, "doctor", registry).new_reward_model()
+        made = f"{type(model).__name__} can be made"
+        return f"{made}; {model.check()}" if isinstance(model, Checkable) else made
+
+    with tempfile.TemporaryDirectory(prefix="pairloop-doctor-") as name:
+        yield _tried("reward model", lambda: make(Path(name)))
 
 
 def _made(backend: Backend) -> str:
