@@ -65,12 +65,10 @@ class FaultProxy:
         """What happens to this request."""
         with self._lock:
             self.seen.append(f"{method} {path.partition('?')[0]}")
-            for fault in self.faults:
-                if re.search(fault.pattern, f"{method} {path}"):
-                    self._hits[fault] = self._hits.get(fault, 0) + 1
-                    if fault.hit in (0, self._hits[fault]):
-                        return fault.fate
-        return "ok"
+            fitting = [fault for fault in self.faults if re.search(fault.pattern, f"{method} {path}")]
+            for fault in fitting:
+                self._hits[fault] = self._hits.get(fault, 0) + 1
+            return next((fault.fate for fault in fitting if fault.hit in (0, self._hits[fault])), "ok")
 
     def forward(
         self, method: str, path: str, headers: dict[str, str], body: bytes

@@ -41,7 +41,7 @@ class MappingOptions(Options):
 class LabelStudioOptions(Options):
     """``[backend.options]`` of ``label-studio``."""
 
-    url: str = "http://localhost:8080"
+    url: str = "http://localhost:8080/"
     """Address of the server, with its path prefix if it has one. Plain http to another machine is warned about."""
     project: int | None = Field(default=None, ge=1)
     """Number of the project, as in its address. ``pairloop init --backend label-studio`` makes one and notes it."""
