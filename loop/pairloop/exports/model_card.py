@@ -17,6 +17,13 @@ _MEASURES = (
     ("log_loss_raw", "Log-loss before calibration"), ("brier", "Brier score"), ("ece", "Calibration error (ECE)"),
 )  # fmt: skip
 
+_SAME_SCORES = (
+    "Its one logit is the reward, on the token ids of `pairloop.kit.tokens.encode(tokenizer, prompt, response, "
+    "max_length)`: prompt, a newline (or the chat template), the response and, where the tokenizer has one, the end of "
+    "sequence. The probability that the left response is preferred is about σ((r_left − r_right) / T) with the "
+    "temperature T above; flips and the uncertainty of the rewards are in the pairloop model only:",
+)
+
 
 def model_card(name: str, manifest: Manifest, report: Mapping[str, Any], license_name: str, *, library: str) -> str:
     """Markdown with the hub's YAML header.
@@ -80,17 +87,21 @@ def _caveats(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _loading(manifest: Manifest, library: str) -> Iterator[str]:
-    if manifest.role == "reward":
-        code = ["from pathlib import Path", "from pairloop.exports.models import load_reward_model", "",
-                'model = load_reward_model(Path("this-folder"))']  # fmt: skip
     if library == "transformers":
         kind = "SequenceClassification" if manifest.role == "reward" else "CausalLM"
-        code = [f"from transformers import AutoModelFor{kind}", "",
-                f'model = AutoModelFor{kind}.from_pretrained("this-folder")']  # fmt: skip
-    elif manifest.role != "reward":
+        yield from _code(f"from transformers import AutoModelFor{kind}", "",
+                         f'model = AutoModelFor{kind}.from_pretrained("this-folder")')  # fmt: skip
+        if manifest.role == "reward":
+            yield from ("", *_SAME_SCORES, "")
+    if manifest.role == "reward":
+        yield from _code("from pathlib import Path", "from pairloop.exports.models import load_reward_model", "",
+                         'model = load_reward_model(Path("this-folder"))')  # fmt: skip
+    elif library != "transformers":
         yield f"By the tuner `{manifest.name}` of a campaign."
-        return
-    yield from ["```python", *code, "```"]
+
+
+def _code(*lines: str) -> Iterator[str]:
+    yield from ("```python", *lines, "```")
 
 
 def _versions(manifest: Manifest) -> Iterator[str]:

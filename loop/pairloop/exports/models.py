@@ -76,14 +76,29 @@ def require_transformers(folder: Path, role: Role) -> None:
         return
     if role == "reward":
         raise UsageError(
-            "this reward model is no transformers model: its features and its posterior are none of the architectures "
-            "behind AutoModelForSequenceClassification",
+            f"this reward model is no transformers model: {_why_not(folder)}",
             "Export the pairloop folder, without --form; or train one elsewhere on: pairloop export --format trl",
         )
     raise UsageError(
         "this policy is no folder for AutoModelForCausalLM: its tuner keeps something else in it",
         "Export it without --form.",
     )
+
+
+def _why_not(folder: Path) -> str:
+    """Why a reward model cannot be one of the architectures behind AutoModelForSequenceClassification."""
+    if (folder / "member-1" / "config.json").is_file():
+        return "it is an ensemble of networks, and no single one has its scores (members = 1 would)"
+    try:
+        kind = json.loads((folder / "model.json").read_text("utf-8")).get("kind")
+    except (OSError, ValueError, AttributeError):
+        kind = None
+    if kind == "encoder":
+        return (
+            "its reward is linear in surface counts and in centred, length-limited embeddings, pooled otherwise than "
+            "AutoModelForSequenceClassification does"
+        )
+    return "its features and its posterior are none of the architectures behind AutoModelForSequenceClassification"
 
 
 def _architectures(folder: Path) -> list[str]:
