@@ -207,3 +207,26 @@ def test_minilm_is_that_of_sentence_transformers(opened):
     peer = library.SentenceTransformer(str(locate("minilm", where=HERE).folder), device="cpu")
     found, own = embedded(model, TEXTS), peer.encode(TEXTS, batch_size=4)
     assert (found * own).sum(axis=1).min() > 1 - 1e-5
+
+
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_bfloat16_is_close_and_keeps_its_bits_too(request, opened, kind):
+    folder = request.getfixturevalue(kind)
+    exact = embedded(opened(folder), TEXTS)
+    model = opened(folder, dtype="bfloat16")
+    short, alone = embedded(model, TEXTS), embedded(model, TEXTS, alone=True)
+    assert np.array_equal(short, alone)
+    assert not np.array_equal(short, exact)
+    lengths = np.linalg.norm(short, axis=1) * np.linalg.norm(exact, axis=1)
+    assert ((short * exact).sum(axis=1) / lengths).min() > 0.99
+
+
+def test_auto_asks_the_processor(monkeypatch):
+    import torch
+
+    from pairloop_reward.backbone.precision import chosen_dtype
+
+    for features, wanted in (({"avx2": True}, "float32"), ({"amx_bf16": True}, "bfloat16")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda features=features: features, raising=False)
+        assert chosen_dtype("auto") == wanted
+        assert chosen_dtype("float32") == "float32"
