@@ -6,7 +6,8 @@ Run as a script it answers one JSON request a line::
     → {"outcome": "killed by signal 9"} | {"outcome": "finished", …} | {"outcome": "error", "error": …}
 
 It stays single-threaded, so that forking it is safe. ``kill`` is a failpoint with a hit, or ``["tick", n]`` for the
-n-th SQL statement or audited operation (opening, renaming, deleting a file …) whatever it is.
+n-th SQL statement or audited operation (opening, renaming, deleting a file …) whatever it is. ``config`` is the text of
+a configuration instead of a scenario's, ``environment`` more variables of the child.
 """
 
 import importlib
@@ -115,12 +116,15 @@ def _run(request: Request) -> Answer:
     from support import mutants, scenarios
 
     publish.CHUNK = scenarios.CHUNK
+    os.environ.update(request.get("environment") or {})
     if request.get("mutant"):
         mutants.MUTANTS[request["mutant"]].apply()
     watch = _Watch(request)
     try:
         with Campaign(
-            request["folder"], registry=scenarios.registry(), config_text=scenarios.SCENARIOS[request["scenario"]]
+            request["folder"],
+            registry=scenarios.registry(),
+            config_text=request.get("config") or scenarios.SCENARIOS[request["scenario"]],
         ) as campaign:
             for _ in range(_RETRIES):
                 try:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pairloop.registry import Registry
 from pairloop.testing.campaigns import toy_config, toy_registry
-from support import filing
+from support import filing, studied
 
 CHUNK = 4
 """Tasks a push in these tests, so that a round has several."""
@@ -73,4 +73,4 @@ SCENARIOS: dict[str, str] = {
 
 def registry() -> Registry:
     """Where the scenarios' parts come from."""
-    return toy_registry(backend__filed=filing)
+    return toy_registry(backend__filed=filing, backend__studied=studied)
