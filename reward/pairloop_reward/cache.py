@@ -79,7 +79,7 @@ def read_checked(path: Path) -> dict[str, NDArray[Any]] | None:
         data = path.read_bytes()
     except OSError:  # absent, or deleted a moment ago
         return None
-    arrays = _checked_arrays(path, data)
+    arrays = checked_arrays(path, data)
     if arrays is not None:
         _read_lately.pop(path, None)
         for old in list(_read_lately)[: len(_read_lately) - _READ_LATELY + 1]:
@@ -88,7 +88,8 @@ def read_checked(path: Path) -> dict[str, NDArray[Any]] | None:
     return None if arrays is None else dict(arrays)
 
 
-def _checked_arrays(path: Path, data: bytes) -> dict[str, NDArray[Any]] | None:
+def checked_arrays(path: Path, data: bytes) -> dict[str, NDArray[Any]] | None:
+    """The arrays in the content of a cache file, read-only; None, and a warning, where it is damaged."""
     from safetensors.numpy import load
 
     if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:

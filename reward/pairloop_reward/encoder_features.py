@@ -12,7 +12,7 @@ from pairloop.kit.text import plain
 from pairloop.posterior import IntArray
 from pairloop.protocols import BoolArray
 from pairloop.records import ResponseView
-from pairloop_reward.backbone.embeddings import Embeddings, Unit
+from pairloop_reward.backbone.embeddings import Embeddings, Unit, Vectors
 from pairloop_reward.blocks import NO_SURFACE, SurfaceBlock, fit_surface
 from pairloop_reward.dense import DenseBlock, fit_dense
 from pairloop_reward.encoder_options import EncoderOptions
@@ -22,6 +22,8 @@ from pairloop_reward.likelihood import Float64
 VERSION = 1
 """Raised whenever the same embeddings would get other features."""
 
+_CHUNK = 8_192  # responses at a time
+
 
 class Reader:
     """(prompt, response) as the model reads it: one embedding, or two of which the second is a product."""
@@ -30,19 +32,25 @@ class Reader:
         """``way`` as in ``EncoderOptions.input``."""
         self.embeddings, self.way = embeddings, way
 
-    def rows(self, responses: Sequence[ResponseView], *, remember: bool) -> tuple[list[Float64], IntArray]:
-        """(R, D) embeddings of each block, and (R,) tokens that were cut of prompt and response."""
+    def read(self, responses: Sequence[ResponseView], *, remember: bool = True) -> tuple[list[Vectors], IntArray]:
+        """(R, D) embeddings of the sequences of each response, and (R,) tokens that were cut of them."""
+        count = len(responses)
         if self.way == "joined":
             vectors, cut = self.embeddings.embed([Unit(r.text, r) for r in responses], remember=remember)
-            return [vectors.astype(np.float64)], cut
+            return [vectors], cut
         units = [Unit(response.text) for response in responses]
         if self.way == "separate":
             units += [Unit(plain(response.prompt)) for response in responses]
         vectors, cut = self.embeddings.embed(units, remember=remember)
-        own = vectors[: len(responses)].astype(np.float64)
         if self.way == "response":
-            return [own], cut
-        return [own, own * vectors[len(responses) :]], cut[: len(responses)] + cut[len(responses) :]
+            return [vectors], cut
+        return [vectors[:count], vectors[count:]], cut[:count] + cut[count:]
+
+
+def raw_blocks(vectors: Sequence[Vectors]) -> list[Float64]:
+    """(n, D) embeddings of each block: the response's own, and its product with the prompt's where that was read."""
+    own = vectors[0].astype(np.float64)
+    return [own, *(own * prompt for prompt in vectors[1:])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +80,12 @@ class EncodedFeaturizer:
 
     def transform(self, responses: Sequence[ResponseView], *, remember: bool = True) -> Features:
         """(R, d) features, float32, finite."""
-        found, _ = self.reader.rows(responses, remember=remember)
-        blocks = [block.apply(rows) for block, rows in zip(self.dense, found, strict=True)]
+        vectors, _ = self.reader.read(responses, remember=remember)
+        chunks = [slice(i, i + _CHUNK) for i in range(0, max(len(responses), 1), _CHUNK)]
+        return np.concatenate([self._rows(responses[chunk], [own[chunk] for own in vectors]) for chunk in chunks])
+
+    def _rows(self, responses: Sequence[ResponseView], vectors: Sequence[Vectors]) -> Features:
+        blocks = [block.apply(rows) for block, rows in zip(self.dense, raw_blocks(vectors), strict=True)]
         if len(self.surface.mean):
             texts = [response.text[: self.max_characters] for response in responses]
             blocks.insert(0, self.surface.apply(surface_matrix(responses, texts)))
@@ -118,7 +130,7 @@ def fit_encoded(
     """Learn the map from the texts under the (R,) mask ``trainable``; the others are not looked at."""
     seen = [response for response, use in zip(responses, trainable, strict=True) if use]
     prompt, freedom = prompt_index(seen)
-    found, _ = reader.rows(seen, remember=True)
+    found = raw_blocks(reader.read(seen)[0])
     dense = tuple(fit_dense(rows, prompt, options.dimensions) for rows in found)
     blocks = [block.apply(rows) for block, rows in zip(dense, found, strict=True)]
     surface = NO_SURFACE

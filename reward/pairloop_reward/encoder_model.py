@@ -101,7 +101,7 @@ class EncoderMaps:
     ) -> tuple[dict[str, float], tuple[str, ...]]:
         """How many responses were cut for the surface features, and how many for the model."""
         numbers, notes = cut_characters(responses, self._options.max_characters) if self._options.surface else ({}, ())
-        cut = store.featurizer.reader.rows(responses, remember=True)[1]
+        cut = store.featurizer.reader.read(responses)[1]
         truncated, tokens = int((cut > 0).sum()), int(cut.sum())
         numbers |= {"responses_truncated": float(truncated), "tokens_cut": float(tokens)}
         if truncated:

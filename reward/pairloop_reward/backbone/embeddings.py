@@ -25,7 +25,7 @@ from pairloop.protocols import Progress
 from pairloop.records import ResponseView
 from pairloop_reward.backbone.backbone import Backbone
 from pairloop_reward.backbone.sequences import Tokens, alone, joined
-from pairloop_reward.cache import checked, read_checked
+from pairloop_reward.cache import checked, checked_arrays
 
 Vectors = NDArray[np.float32]
 
@@ -164,7 +164,10 @@ class Embeddings:
             return
         shards = sorted(self._folder.glob("*.cache"))
         for path in shards:
-            found = read_checked(path)
+            try:
+                found = checked_arrays(path, path.read_bytes())
+            except OSError:  # merged by another process a moment ago
+                continue
             if found is not None:
                 self._add([key.tobytes() for key in found["keys"]], found["vectors"], found["cut"])
         if len(shards) > _MANY_SHARDS and self._blocks:
