@@ -52,8 +52,10 @@ format: $(VENV)/.developed  ## format and fix what can be fixed
 bench: $(VENV)/.developed  ## the benchmarks, as ratios
 	for script in benchmarks/startup.py benchmarks/selection.py benchmarks/round.py; do $(BIN)/python $$script || exit 1; done
 
-docs: $(VENV)/.installed  ## regenerate docs/configuration.md from the models
+docs: $(VENV)/.installed  ## regenerate the references from models, commands and docstrings
 	$(BIN)/python -m pairloop.cli.config_reference > docs/configuration.md
+	$(BIN)/python -m pairloop.cli.reference docs/cli.md
+	$(BIN)/python -m pairloop.cli.api_reference > docs/api.md
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

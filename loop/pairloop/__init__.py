@@ -14,16 +14,27 @@ _HOME = {
     "Annotation": "pairloop.records",
     "Batch": "pairloop.records",
     "PairloopError": "pairloop.errors",
+    "Vote": "pairloop.records",
+    "create_campaign": "pairloop.api",
     "hookimpl": "pairloop.hookspecs",
+    "preferences": "pairloop.api",
+    "reward_model": "pairloop.api",
+    "score": "pairloop.api",
+    "votes_of": "pairloop.api",
+    "write_report": "pairloop.api",
 }
 
-__all__ = ["Annotation", "Batch", "Campaign", "Choice", "PairloopError", "__version__", "hookimpl"]
+__all__ = [
+    "Annotation", "Batch", "Campaign", "Choice", "PairloopError", "Vote", "__version__", "create_campaign", "hookimpl",
+    "preferences", "reward_model", "score", "votes_of", "write_report",
+]  # fmt: skip
 
 if TYPE_CHECKING:
+    from pairloop.api import create_campaign, preferences, reward_model, score, votes_of, write_report
     from pairloop.campaign import Campaign
     from pairloop.errors import PairloopError
     from pairloop.hookspecs import hookimpl
-    from pairloop.records import Annotation, Batch, Choice
+    from pairloop.records import Annotation, Batch, Choice, Vote
 
 
 def __getattr__(name: str) -> object:
