@@ -119,8 +119,8 @@ def _trl(work: Task) -> tuple[np.ndarray, np.ndarray]:
         settings = RewardConfig(
             output_dir=place, num_train_epochs=EPOCHS, per_device_train_batch_size=BATCH, save_strategy="no",
             learning_rate=work["rate"], lr_scheduler_type="linear", warmup_steps=WARMUP, weight_decay=0.01,
-            max_length=work["max_length"], disable_dropout=True, report_to="none", seed=work["seed"], use_cpu=True, bf16=False,
-            gradient_checkpointing=False, logging_strategy="no", disable_tqdm=True,
+            max_length=work["max_length"], disable_dropout=True, report_to="none", seed=work["seed"], use_cpu=True,
+            bf16=False, gradient_checkpointing=False, logging_strategy="no", disable_tqdm=True,
         )  # fmt: skip
         data = Dataset.from_dict({"chosen_ids": [c for c, _ in pairs], "rejected_ids": [r for _, r in pairs]})
         begun = _cpu()

@@ -128,10 +128,12 @@ def _model(model: Facts | None) -> str:
     if model is None:
         return "none yet"
     accuracy = model.get("holdout", {}).get("accuracy")
+    chosen = next((note.partition(":")[0] for note in model.get("notes") or () if note.startswith("auto chose ")), "")
+    said = f"; {chosen}" if chosen else ""
     if accuracy is None:
-        return f"round {model['round']}, {model['votes']} votes, no holdout votes yet"
+        return f"round {model['round']}, {model['votes']} votes, no holdout votes yet{said}"
     spread = "" if accuracy.get("low") is None else f" [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"
-    return f"round {model['round']}, {model['votes']} votes, holdout accuracy {accuracy['value']:.3f}{spread}"
+    return f"round {model['round']}, {model['votes']} votes, holdout accuracy {accuracy['value']:.3f}{spread}{said}"
 
 
 def _judge(judge: Facts | None) -> str | None:

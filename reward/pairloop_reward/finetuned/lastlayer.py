@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pairloop.errors import Diverged
 from pairloop.kit.threads import numeric_threads
 from pairloop.posterior import FloatArray, IntArray
 from pairloop.protocols import BoolArray
@@ -51,7 +52,13 @@ class LastLayer:
 def fit_last_layer(
     hidden: FloatArray, responses: Sequence[ResponseView], trainable: BoolArray, own: FloatArray | None, k: int
 ) -> LastLayer:
-    """The map for (R, d) states of the responses, learned from the trainable ones; ``own``: (d,) the network's head."""
+    """The map for (R, d) states of the responses, learned from the trainable ones; ``own``: (d,) the network's head.
+
+    Raises:
+        Diverged: a state is not finite.
+    """
+    if not np.isfinite(hidden).all():
+        raise Diverged("the network's last layer is not finite", "Lower the learning rate, or use another model.")
     seen = np.flatnonzero(trainable)
     rows = hidden[seen].astype(np.float64)
     mean = rows.mean(axis=0) if len(rows) else np.zeros(hidden.shape[1])

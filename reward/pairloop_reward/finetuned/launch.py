@@ -31,8 +31,9 @@ def train(job: Job, folder: Path, progress: Progress) -> tuple[Network, State]:
             if job.options.launch == "outside":
                 raise ModelError(
                     f"a training job for {job.options.processes} processes waits in {folder}",
-                    f"Start it: accelerate launch --num_processes {job.options.processes} -m {_MODULE} {folder}\n"
-                    f"  or: torchrun --nproc-per-node {job.options.processes} -m {_MODULE} {folder}\n"
+                    f"Start it: torchrun --nproc-per-node {job.options.processes} -m {_MODULE} {folder}\n"
+                    f"  or: accelerate launch --multi_gpu --num_machines 1 --num_processes {job.options.processes} "
+                    f"-m {_MODULE} {folder}\n"
                     "  then run the same command again.",
                 )
             _launch(job, folder, progress)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairloop.errors import Diverged
 from pairloop.kit.threads import numeric_threads
 from pairloop.posterior import FloatArray
 from pairloop.protocols import TrainingData
@@ -59,10 +58,8 @@ def fit_member_head(layer: LastLayer, hidden: FloatArray, data: TrainingData, tr
     """The head at the best prior strength; flips and offsets are those of the joint fit.
 
     Raises:
-        Diverged: a hidden state is not finite, or the fit does not converge.
+        Diverged: the fit does not converge.
     """
-    if not np.isfinite(hidden).all():
-        raise Diverged("the network's last layer is not finite", "Lower the learning rate, or use another model.")
     features = layer.features(hidden)
     difference = features[data.left] - features[data.right]
     votes = Votes(difference, data.outcome, trust.weight, trust.flip, trust.offset)

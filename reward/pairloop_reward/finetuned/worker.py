@@ -1,7 +1,8 @@
 """One process of a training job: ``torchrun --nproc-per-node 2 -m pairloop_reward.finetuned.worker FOLDER``.
 
-accelerate starts the same module: ``accelerate launch --num_processes 2 -m pairloop_reward.finetuned.worker FOLDER``.
-Without a launcher it is a job of one process. The folder is what ``reward.options.launch = "outside"`` names.
+accelerate starts the same module, ``accelerate launch --multi_gpu --num_processes 2 -m … FOLDER``, also on machines
+without a GPU (with ``--cpu`` it would start one process, which is refused). Without a launcher it is a job of one
+process. The folder is what the reward model names with ``reward.options.launch = "outside"``.
 """
 
 import sys

@@ -69,12 +69,13 @@ def test_a_job_may_be_started_outside(bert, tmp_path, launcher):
         start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     else:
         pytest.importorskip("accelerate")
-        start = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1", "--num_processes"]
+        start = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
+        start += ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_processes"]
     wrong = subprocess.run(
-        [*start, "1", "-m", WORKER, folder], env=environment(), capture_output=True, text=True, check=False, timeout=170
+        [*start, "3", "-m", WORKER, folder], env=environment(), capture_output=True, text=True, check=False, timeout=170
     )
     assert wrong.returncode != 0
-    assert "the job is for 2 processes (reward.options.processes), but 1 were started" in wrong.stderr
+    assert "the job is for 2 processes (reward.options.processes), but 3 were started" in wrong.stderr
     done = subprocess.run(
         [*start, "2", "-m", WORKER, folder], env=environment(), capture_output=True, text=True, check=False, timeout=170
     )
