@@ -230,3 +230,28 @@ def test_auto_asks_the_processor(monkeypatch):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda features=features: features, raising=False)
         assert chosen_dtype("auto") == wanted
         assert chosen_dtype("float32") == "float32"
+
+
+def test_unusual_modules_go_through_the_package(opened, sentence):
+    library = pytest.importorskip("sentence_transformers")
+    from pairloop_reward.backbone.backbone import open_backbone
+
+    folder = sentence({"pooling_mode_weightedmean_tokens": True, "pooling_mode_mean_tokens": False})
+    model = opened(folder)
+    assert (model.architecture, model.way) == ("SentenceTransformer", "single")
+    own = library.SentenceTransformer(str(folder), device="cpu").encode(TEXTS, batch_size=1)
+    np.testing.assert_allclose(embedded(model, TEXTS), own, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ConfigError, match="layer cannot be chosen"):
+        opened(folder, layer=1)
+    open_backbone.cache_clear()
+
+
+def test_the_mean_is_over_the_response():
+    import torch
+
+    from pairloop_reward.backbone.pooling import Pooling
+    from pairloop_reward.backbone.sequences import Tokens
+
+    states = torch.tensor([[8.0], [4.0], [1.0], [3.0]])
+    tokens = Tokens((5, 6, 7, 8), start=2)
+    assert [float(Pooling(name).apply(states, tokens)) for name in ("mean", "cls", "last")] == [2.0, 8.0, 3.0]
