@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format docs clean
+.PHONY: help demo test test-live test-label-studio check bench format docs clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,17 @@ test: $(VENV)/.developed  ## set up and run the tests
 
 test-slow: $(VENV)/.developed  ## the longer sweeps, by hand
 	$(BIN)/python -m pytest -m slow
+
+LABEL_STUDIO ?= .venv-label-studio
+$(LABEL_STUDIO)/.installed:
+	$(PYTHON) -m venv $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/python -m pip --disable-pip-version-check install --quiet 'label-studio==1.23.2'
+	@touch $@
+
+test-live: $(VENV)/.developed $(LABEL_STUDIO)/.installed  ## boot a real Label Studio and run its backend's tests against it
+	$(BIN)/python tests/live/run.py $(LABEL_STUDIO)
+
+test-label-studio: test-live
 
 check: $(VENV)/.developed  ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -1,0 +1,41 @@
+"""``make test-live``: boot a real Label Studio and run the tests of the backend against it.
+
+python tests/live/run.py VENV [arguments of pytest]
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from real_server import RealServer  # noqa: E402
+
+
+def main() -> int:
+    venv, arguments = Path(sys.argv[1]).absolute(), sys.argv[2:]
+    with tempfile.TemporaryDirectory(prefix="label-studio-", ignore_cleanup_errors=True) as folder:
+        server = RealServer(venv, Path(folder))
+        print(f"starting Label Studio on {server.url} …", flush=True)
+        server.start()
+        try:
+            environment = {
+                **os.environ,
+                "PAIRLOOP_LABEL_STUDIO": server.url,
+                "PAIRLOOP_LABEL_STUDIO_FOLDER": folder,
+                "PAIRLOOP_LABEL_STUDIO_VENV": str(venv),
+                "LABEL_STUDIO_API_KEY": server.token,
+            }
+            tests = arguments or [str(HERE), str(HERE.parent / "unit" / "plugins_label_studio"), "-m", "not slow"]
+            return subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", *tests], env=environment, check=False
+            ).returncode
+        finally:
+            server.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
