@@ -54,7 +54,9 @@ CREATE INDEX IF NOT EXISTS answer_remote ON answer (remote);
 CREATE INDEX IF NOT EXISTS answer_task ON answer (task);
 CREATE VIEW IF NOT EXISTS standing AS
     SELECT * FROM answer WHERE seq IN (SELECT max(seq) FROM answer GROUP BY remote) AND deleted = 0;
-CREATE TABLE IF NOT EXISTS problem (task INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (task, text)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS problem (
+    task INTEGER NOT NULL, what TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (task, what)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _CHUNK = 500
@@ -129,6 +131,10 @@ class Ledger:
     def set_fact(self, name: str, value: str) -> None:
         """Store a fact."""
         self._db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    def drop_fact(self, name: str) -> None:
+        """Forget a fact."""
+        self._db.execute("DELETE FROM fact WHERE name = ?", (name,))
 
     # ---------------------------------------------------------------------------------------- questions
 
@@ -229,10 +235,11 @@ class Ledger:
         """Tasks whose newest prediction is of this version."""
         return {int(row[0]) for row in self._db.execute("SELECT id FROM task WHERE predicted = ?", (version,))}
 
-    def set_problems(self, task: int, texts: Collection[str]) -> None:
-        """What cannot be read about a task; replaces what could not be read before."""
+    def set_problems(self, task: int, problems: Mapping[str, str]) -> None:
+        """What of a task cannot be read, and why; replaces what could not be read before."""
         self._db.execute("DELETE FROM problem WHERE task = ?", (task,))
-        self._db.executemany("INSERT INTO problem VALUES (?, ?)", [(task, text) for text in sorted(set(texts))])
+        rows = [(task, what, text) for what, text in sorted(problems.items())]
+        self._db.executemany("INSERT INTO problem VALUES (?, ?, ?)", rows)
 
     # ------------------------------------------------------------------------------------------ answers
 
@@ -283,12 +290,12 @@ class Ledger:
                 "SELECT seq, key, remote, revision, content, deleted FROM answer WHERE seq > ? ORDER BY seq LIMIT ?",
                 (int(start), PAGE + 1),
             ).fetchall()
-            problems = self._db.execute("SELECT task, text FROM problem ORDER BY task, text").fetchall()
+            problems = self._db.execute("SELECT what, text FROM problem ORDER BY task, what").fetchall()
         votes = tuple(vote(r[1], r[2], r[3], json.loads(r[4]), bool(r[5])) for r in rows[:PAGE])
         more = len(rows) > PAGE
         gone = () if more else self.orphaned()
         end = f"{mine}-{rows[:PAGE][-1][0] if rows else start}"
-        return Page(votes, end, more, _refused(problems), gone)
+        return Page(votes, end, more, tuple(RefusedFile(what, (text,)) for what, text in problems), gone)
 
     # --------------------------------------------------------------------------------------- internals
 
@@ -306,13 +313,6 @@ class Ledger:
         for start in range(0, len(ordered), _CHUNK):
             chunk = ordered[start : start + _CHUNK]
             yield from self._db.execute(f"{sql} ({','.join('?' * len(chunk))})", chunk)
-
-
-def _refused(rows: Sequence[tuple[int, str]]) -> tuple[RefusedFile, ...]:
-    found: dict[int, list[str]] = {}
-    for task, text in rows:
-        found.setdefault(task, []).append(text)
-    return tuple(RefusedFile(f"task {task}", tuple(texts)) for task, texts in found.items())
 
 
 def as_mapping(found: Mapping[str, int]) -> dict[str, str]:

@@ -101,7 +101,8 @@ class Predictions:
         done = self._ledger.predicted(version)
         todo = [each for each in made if each["task"] not in done]
         if todo and self._ledger.fact(marker) is not None:  # a request before this one got no clear answer
-            todo = [each for each in todo if each["task"] not in self._there(version)]
+            there = self._there(version, todo)
+            todo = [each for each in todo if each["task"] not in there]
         if todo:
             with self._ledger.transaction():
                 self._ledger.set_fact(marker, now_time().isoformat())
@@ -110,12 +111,13 @@ class Predictions:
         failpoint("label_studio.after_predictions")
         with self._ledger.transaction():
             self._ledger.set_predicted([each["task"] for each in made], version)
+            self._ledger.drop_fact(marker)
 
     def _create(self, todo: Sequence[Json], version: str) -> None:
         try:
             created = self._api.import_predictions(todo)
         except Doubtful as doubt:
-            if {each["task"] for each in todo} - self._there(version):
+            if {each["task"] for each in todo} - self._there(version, todo):
                 raise BackendUnavailable(doubt.message, doubt.hint) from None
             return
         except Refused as refusal:  # a task that was deleted spoils the whole request
@@ -132,10 +134,10 @@ class Predictions:
                 "Was the labeling config changed? Labeling goes on in the old order.",
             )
 
-    def _there(self, version: str) -> set[int]:
-        """Tasks of open questions that have a prediction of this version on the server."""
-        live, found = sorted(self._ledger.live()), set()
-        keys = sorted({key for task in live if (key := self._ledger.key_of(task)) is not None})
+    def _there(self, version: str, made: Sequence[Json]) -> set[int]:
+        """Those of the tasks that have a prediction of this version on the server."""
+        found: set[int] = set()
+        keys = sorted({key for each in made if (key := self._ledger.key_of(each["task"])) is not None})
         for start in range(0, len(keys), IN_LIST):
             filters = [by_campaign(self._campaign), among(KEY, keys[start : start + IN_LIST])]
             for task in self._api.predicted(filters, 2 * IN_LIST):

@@ -22,6 +22,7 @@ from pairloop_plugins.label_studio.options import LabelStudioOptions
 from pairloop_plugins.label_studio.transport import Unreached
 
 _TICK = timedelta(microseconds=1)
+_EDITED = "its texts were edited on the server: its answers are about something else, and are not read"
 _FEW = 50  # so many tasks are asked for one by one
 
 Json = dict[str, Any]
@@ -110,18 +111,16 @@ class Pull:
         number, annotations = int(task["id"]), _annotations(task)
         self._ledger.see(number, question.key, self._number(), bool(annotations))
         if question.texts is not None and digest_of(task.get("data") or {}, self._options.mapping) != question.texts:
-            self._ledger.set_problems(
-                number, ["its texts were edited on the server: its answers are about something else, and are not read"]
-            )
+            self._ledger.set_problems(number, {f"task {number}": _EDITED})
             return
-        problems = []
+        problems: dict[str, str] = {}
         for annotation in annotations:
             if annotation.get("ground_truth") and self._options.ground_truth == "ignore":
                 continue
             try:
                 content = said(annotation, question.shown, self._options.mapping).to_json()
             except Unreadable as error:
-                problems.append(f"annotation {annotation['id']} cannot be read: {error}")
+                problems[f"annotation {annotation['id']} of task {number}"] = f"it cannot be read: {error}"
                 continue
             self._ledger.answer(
                 remote_id(annotation),

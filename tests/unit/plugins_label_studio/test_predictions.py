@@ -220,3 +220,17 @@ def test_an_accepted_prefill_is_flagged(studio: Studio, tmp_path: Path) -> None:
     studio.vote(task, Choice.LEFT, result=said(Choice.LEFT), parent_prediction=number)
     [vote] = backend.poll(None).annotations
     assert vote.prelabel_shown
+
+
+def test_nothing_is_looked_up_as_long_as_answers_are_clear(
+    fake: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several requests, one after the other, cost what they cost."""
+    monkeypatch.setattr("pairloop_plugins.label_studio.predictions.CHUNK", 2)
+    options = fake.options()
+    backend = fake.backend(tmp_path, options)
+    backend.publish([question(index) for index in range(5)])
+    assert fake.fake is not None
+    before = len(fake.fake.calls)
+    backend.renew({question(index).key: guess(0.3) for index in range(5)})
+    assert not [call for call in fake.fake.calls[before:] if call.startswith("GET /api/tasks")]

@@ -157,7 +157,7 @@ def test_an_answer_without_a_meaning_is_named_and_left_out(asked: Callable[..., 
     studio.vote(here.id(1), Choice.LEFT)
     assert [vote.key for vote in here.new()] == [here.tasks[1].key]
     [refused] = here.refused
-    assert refused.name == f"task {here.id(0)}"
+    assert refused.name == f"annotation {made['id']} of task {here.id(0)}"
     assert "maybe" in refused.problems[0]
     studio.edit(made["id"], Choice.RIGHT)
     assert [vote.choice for vote in here.new()] == [Choice.RIGHT]
