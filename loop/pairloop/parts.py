@@ -179,6 +179,8 @@ class Parts:
             spec("gold", config.backend.gold, "backend.gold")
         strategy = spec("strategy", config.selection.strategy, "selection.strategy")
         options_of(strategy, config.selection.options, self.origin, "selection.options")
+        if config.selection.cold_start is not None:
+            spec("strategy", config.selection.cold_start, "selection.cold_start")
         goal = config.selection.goal
         if goal not in strategy.goals:
             raise ConfigError(

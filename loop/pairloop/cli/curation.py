@@ -77,6 +77,7 @@ def _facts(
             name: {**check, "examples": _examples(curated.findings, name, examples)}
             for name, check in report.curation["checks"].items()
         },
+        "clusters": report.curation["clusters"],
     }
 
 
@@ -102,7 +103,19 @@ def _tell(facts: dict[str, Any], config: "Config") -> None:
             where = f"response {found['response']}" if found["response"] else "prompt"
             line(f"{name}, line {found['line']}, {where}: {found['why']}")
             line(f"    {for_terminal(' '.join(found['text'].split()), 100)}")
+    if facts["clusters"]:
+        line("What the prompts are about:")
+        table(
+            ("prompts", "words", "for example"),
+            [(str(c["size"]), ", ".join(c["words"]), _begins(c["typical"])) for c in facts["clusters"]],
+        )
     if facts["votes_removed"]:
         line(f"{facts['votes_removed']} recorded votes are about what is left out.")
     if not config.curation.evaluation_files:
         line("No evaluation files are named (curation.evaluation_files): overlap with them was not looked for.")
+
+
+def _begins(typical: list[str]) -> str:
+    from pairloop.kit.text import for_terminal
+
+    return for_terminal(" ".join(typical[0].split()), 60) if typical else ""

@@ -66,6 +66,8 @@ class CurationConfig(Options):
     """Responses nearly the same as an earlier one to the same prompt (those exactly the same are always merged)."""
     near_duplicate_at: Share = 0.9
     """Jaccard similarity of their word 3-grams, from which on."""
+    outlier: Curation = "report"
+    """Prompts that are like no other by their words; with one, its whole row is left out."""
     evaluation: Curation = "report"
     """Prompts and responses that share text with a file named below; with a prompt, its whole row is left out."""
     evaluation_files: tuple[str, ...] = ()
@@ -129,6 +131,11 @@ class SelectionConfig(Options):
     goal: Literal["reward_model", "policy", "leaderboard"] = "reward_model"
     """What the votes are for: being right about the pool's pairs, about the best responses of each prompt (for tuning),
     or about the order of the models that wrote the responses. Strategies other than ``vopt`` serve the first only."""
+    cold_start: str | None = None
+    """Strategy of the active arm while fewer than ``cold_start_votes`` votes train; "typiclust" asks common cases of
+    every cluster of prompts first."""
+    cold_start_votes: int = Field(default=100, ge=1)
+    """From so many training votes on ``strategy`` chooses."""
     random_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.15
     """Share of each batch drawn at random from the training side: control arm and calibration set."""
     compare_arms: bool = True

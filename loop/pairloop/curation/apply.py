@@ -1,6 +1,6 @@
 """The checks over all rows: findings counted with examples, and responses removed where an action says so."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,12 +53,14 @@ class Curated:
     Attributes:
         rows: to import; ``rejected``: rows of which too little is left.
         votes_removed: recorded votes about responses that were left out.
+        clusters: of all prompts, largest first: ``size``, ``words`` and ``typical`` (beginnings of prompts).
     """
 
     rows: list[SourceRow] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     votes_removed: int = 0
+    clusters: list[dict[str, Any]] = field(default_factory=list)
 
     def summary(self, config: CurationConfig) -> dict[str, Any]:
         """Counts and examples by check, every check that is on in the order of the configuration.
@@ -77,11 +79,12 @@ class Curated:
                 "removed": sum(finding.removed for finding in found),
                 "examples": [finding.as_json() for finding in found[:EXAMPLES]],
             }
-        return {"checks": checks_on, "votes_removed": self.votes_removed}
+        return {"checks": checks_on, "votes_removed": self.votes_removed, "clusters": self.clusters}
 
 
 _CHECKS = (
-    "empty", "too_short", "repeated", "cut_off", "other_language", "wrong_encoding", "near_duplicate", "evaluation"
+    "empty", "too_short", "repeated", "cut_off", "other_language", "wrong_encoding", "near_duplicate", "outlier",
+    "evaluation",
 )  # fmt: skip
 
 
@@ -92,9 +95,12 @@ def curate(rows: Sequence[SourceRow], config: CurationConfig, evaluation: Evalua
     different responses are left is rejected. The same rows and settings give the same result.
     """
     result = Curated()
+    strange: set[str] = set()
+    if config.outlier != "off":
+        result.clusters, strange = _clustered(list(dict.fromkeys(plain(row.prompt) for row in rows)))
     seen: set[tuple[str, str, str | None]] = set()
     for row in rows:
-        found = [_counted(finding, row, seen) for finding in _findings(row, config, evaluation)]
+        found = [_counted(finding, row, seen) for finding in _findings(row, config, evaluation, strange)]
         result.findings += found
         gone = {finding.response - 1 for finding in found if finding.removed}
         if not gone:
@@ -110,6 +116,20 @@ def curate(rows: Sequence[SourceRow], config: CurationConfig, evaluation: Evalua
     return result
 
 
+def _clustered(prompts: list[str]) -> tuple[list[dict[str, Any]], set[str]]:
+    """Clusters as JSON values, and the prompts that are like no other."""
+    from pairloop.curation.clusters import overview
+
+    found = overview(prompts)
+    if found is None:
+        return [], set()
+    clusters = [
+        {"size": c.size, "words": list(c.words), "typical": [prompts[i][:_EXCERPT] for i in c.typical]}
+        for c in found.clusters
+    ]
+    return clusters, {prompts[i] for i in found.outliers}
+
+
 def _counted(finding: Finding, row: SourceRow, seen: set[tuple[str, str, str | None]]) -> Finding:
     """The finding, marked where it is about a response (None: the prompt) that was found before."""
     text = row.responses[finding.response - 1].text if finding.response else None
@@ -120,8 +140,12 @@ def _counted(finding: Finding, row: SourceRow, seen: set[tuple[str, str, str | N
     return finding
 
 
-def _findings(row: SourceRow, config: CurationConfig, evaluation: EvaluationTexts | None) -> Iterator[Finding]:
+def _findings(
+    row: SourceRow, config: CurationConfig, evaluation: EvaluationTexts | None, strange: Collection[str]
+) -> Iterator[Finding]:
     prompt = plain(row.prompt)
+    if prompt in strange:
+        yield from _found(row, config, "outlier", 0, prompt, "the prompt is like no other")
     texts = [response.text for response in row.responses]
     if evaluation is not None and config.evaluation != "off":
         yield from _found(row, config, "evaluation", 0, prompt, evaluation.overlap(prompt))

@@ -48,18 +48,27 @@ class Chooser:
         taken = [pick.rows for pick in (*holdout, *control)]
         rest = max(n - len(picks) - len(holdout) - len(control), 0)
         fallen = random_takes_over(self._ctx)
-        chooser = "random" if fallen else config.selection.strategy
+        strategy = self._strategy()
+        chooser = "random" if fallen else strategy
         fresh = self._by_strategy(Arm.FRESH, round(rest * config.policy.fresh_share), taken, chooser)
         taken += [pick.rows for pick in fresh]
         rest -= len(fresh)
         trial = self._share(rest, config.selection.trial_share, Arm.ACTIVE) if fallen else rest
         instead = self._uniform(Split.TRAIN, Arm.RANDOM, rest - trial, taken, purpose="fall-back")
         taken += [pick.rows for pick in instead]
-        active = self._by_strategy(Arm.ACTIVE, trial, taken, config.selection.strategy)
+        active = self._by_strategy(Arm.ACTIVE, trial, taken, strategy)
         picks = [*picks, *holdout, *control, *fresh, *instead, *active]
         picks += self._again[n // 2 :][: max(n - len(picks), 0)]  # nothing new is left: ask all that was skipped
         order = generator(config.campaign.seed, self._number, "order").permutation(len(picks))
         return [picks[i] for i in order]
+
+    def _strategy(self) -> str:
+        """The configured strategy, or that of the cold start while few votes train."""
+        settings = self._ctx.config.selection
+        row = self._ctx.store.models.current("reward")
+        votes = 0 if row is None else int(row.report["train_votes"])
+        cold = settings.cold_start is not None and votes < settings.cold_start_votes
+        return str(settings.cold_start) if cold else settings.strategy
 
     def _share(self, n: int, share: float, arm: Arm) -> int:
         """An arm's part of ``n`` picks; one too small to be rounded up gets a pick in as many rounds as it is due."""

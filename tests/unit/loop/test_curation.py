@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pairloop.config.models import CurationConfig
 from pairloop.curation import EvaluationTexts, checks, curate
+from pairloop.curation.clusters import overview
 from pairloop.curation.overlap import texts_of
 from pairloop.errors import DataError
 from pairloop.records import Choice, RecordedVote, SourceResponse, SourceRow
@@ -25,6 +27,7 @@ CHECKS = (
     "other_language",
     "wrong_encoding",
     "near_duplicate",
+    "outlier",
     "evaluation",
 )
 
@@ -201,3 +204,53 @@ def test_a_response_that_stands_in_several_rows_counts_once_and_is_removed_from_
         "removed": 2,
         "examples": [finding.as_json() for finding in result.findings],
     }
+
+
+# --------------------------------------------------------------------------------------- clusters, outliers
+
+
+def topics(n: int = 20) -> list[str]:
+    """Prompts about three things, and two that are like nothing else."""
+    rng = np.random.default_rng(0)
+    subjects = (
+        "renew library card desk fee member", "print paper toner jam tray printer", "room booking hour seat floor key"
+    )  # fmt: skip
+    usual = [" ".join(rng.permutation(words.split())[:5]) + " please" for words in subjects for _ in range(n)]
+    return [*usual, "quantum chromodynamics lattice gauge", "Wie heißt der Bürgermeister"]
+
+
+def test_clusters_are_the_topics_and_strangers_are_named():
+    prompts = topics()
+    found = overview(prompts)
+    assert found is not None
+    assert sum(cluster.size for cluster in found.clusters) == len(prompts) - len(found.outliers)
+    named = [set(cluster.words) for cluster in found.clusters[:3]]
+    for word in ("library", "printer", "booking"):
+        assert any(word in " ".join(prompts[i] for i in cluster.typical) for cluster in found.clusters), named
+    assert {prompts[i] for i in found.outliers} == set(prompts[-2:])
+    assert found == overview(prompts)
+
+
+def test_a_stranger_that_shares_a_word_is_found_by_its_distance():
+    prompts = [*topics(40)[:-2], *["the one and only please mayor mayor"] * 1, "mayor the and one of nothing"]
+    found = overview(prompts)
+    assert found is not None
+    assert len(prompts) - 1 in found.outliers
+
+
+@pytest.mark.parametrize("prompts", [[], ["one"], ["same words here"] * 50, ["?" * n for n in range(1, 60)]])
+def test_nothing_to_cluster_is_no_error(prompts):
+    found = overview(prompts)
+    assert found is None or not found.outliers
+
+
+def test_outliers_are_reported_or_leave_with_their_row():
+    rows = [row(LONG, LONG + " More.", prompt=prompt) for prompt in topics()]
+    told = curate(rows, settings(outlier="report"), None)
+    assert len(told.rows) == len(rows)
+    assert [finding.check for finding in told.findings] == ["outlier", "outlier"]
+    assert sum(cluster["size"] for cluster in told.clusters) == len(set(topics())) - 2
+    gone = curate(rows, settings(outlier="remove"), None)
+    assert [r.prompt for r in gone.rows] == topics()[:-2]
+    assert all("outlier" in rejected.reason for rejected in gone.rejected)
+    assert curate(rows, settings(outlier="off"), None).clusters == []

@@ -10,6 +10,7 @@ from support.scripted import Scripted, keys, scripted_campaign, to_collecting, t
 
 from pairloop.acquisition import RandomStrategy
 from pairloop.campaign import Campaign, Finished
+from pairloop.errors import PluginNotFound
 from pairloop.pool import load_pool
 from pairloop.protocols import Selection, SelectionContext
 from pairloop.records import Arm, Assignment
@@ -42,6 +43,27 @@ def test_the_arms_have_their_shares_and_the_order_tells_nothing(tmp_path: Path, 
             assert (a.propensity is not None and 0 < a.propensity < 1) == drawn
             assert (a.score is None) == drawn
             assert a.model is None, "there is no model before the first fit"
+
+
+def test_the_cold_start_has_a_strategy_of_its_own(tmp_path: Path) -> None:
+    """Until enough votes train; its pairs are not taken for the strategy's when the arms are compared."""
+    config = toy_config(
+        round={"size": 20, "max_rounds": 3},
+        selection={"strategy": "logdet", "cold_start": "typiclust", "cold_start_votes": 15},
+    )
+    with Campaign(tmp_path / "c", registry=toy_registry(), config_text=config) as campaign:
+        campaign.run()
+        used = [{a.strategy for a in batch(campaign, number) if a.arm is Arm.ACTIVE} for number in (1, 2, 3)]
+        trained = [row.report["train_votes"] for row in campaign.store.models.all("reward")]
+    assert used[0] == {"typiclust"}
+    assert [u == {"typiclust"} for u in used[1:]] == [votes < 15 for votes in trained[:2]]
+    assert used[2] == {"logdet"}
+
+
+def test_a_cold_start_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    config = toy_config(selection={"strategy": "logdet", "cold_start": "typiklust"})
+    with pytest.raises(PluginNotFound, match=r'selection.cold_start: .*typiklust.*did you mean "typiclust"'):
+        Campaign(tmp_path / "c", registry=toy_registry(), config_text=config)
 
 
 def test_rounds_too_small_for_their_shares_get_them_over_time(tmp_path: Path, backend: Scripted) -> None:
