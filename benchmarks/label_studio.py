@@ -47,8 +47,12 @@ def task(index: int, model: str = "a" * 64) -> Task:
     )  # fmt: skip
 
 
+MADE: list[int] = []
+
+
 def project() -> LabelStudioOptions:
     made = prepare(LabelStudioOptions(url=URL), Preparing(f"bench-{uuid.uuid4().hex[:8]}", Path()))
+    MADE.append(made.options["project"])
     return LabelStudioOptions(**{**made.options, "chunk": CHUNK, "timeout": 600.0})
 
 
@@ -112,7 +116,6 @@ def pushing(n: int, folder: str, options: LabelStudioOptions) -> LabelStudioBack
     seconds = timed(ours)
     bodies = [payload(each, "bench", options) for each in tasks]
     report(f"push of {n} tasks with predictions", seconds, timed(lambda: bare_import(other.project, bodies)))
-    BARE.delete(f"/api/projects/{other.project}/")
     return made
 
 
@@ -169,7 +172,6 @@ def pulling(n: int, folder: str) -> None:
         timed(lambda: drain(made, cursor)),
         timed(lambda: bare_pull(options.project, changed)),
     )
-    BARE.delete(f"/api/projects/{options.project}/")
 
 
 def main() -> None:
@@ -179,8 +181,9 @@ def main() -> None:
         options = project()
         made = pushing(n, folder, options)
         repredicting(min(2000, n), made, options)
-        BARE.delete(f"/api/projects/{options.project}/")
         pulling(n, folder)
+    for number in MADE:
+        BARE.delete(f"/api/projects/{number}/")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pairloop.records import Annotation, Page, Prelabel, Task
 from pairloop_plugins.label_studio.api import IN_LIST, Api, among, by_campaign
 from pairloop_plugins.label_studio.codec import KEY, NAME, version_of
 from pairloop_plugins.label_studio.connect import Rehearsed, changing, connect
+from pairloop_plugins.label_studio.doctor import examine, supported
 from pairloop_plugins.label_studio.ledger import Ledger, as_mapping
 from pairloop_plugins.label_studio.options import LabelStudioOptions
 from pairloop_plugins.label_studio.predictions import Predictions
@@ -46,6 +47,7 @@ class LabelStudioBackend:
         self._pull = Pull(self._api, self._ledger, campaign, options)
         self._predictions = Predictions(self._api, self._ledger, campaign, options)
         self._draining = False
+        self._version: str | None = None
 
     # ---------------------------------------------------------------------------------------- the loop
 
@@ -116,8 +118,6 @@ class LabelStudioBackend:
 
     def examine(self) -> Iterable[Check]:
         """What ``pairloop doctor`` says about server, token, project and config."""
-        from pairloop_plugins.label_studio.doctor import examine
-
         return examine(self._api, self._options)
 
     def writes(self, tasks: Sequence[Task]) -> Sequence[str]:
@@ -144,11 +144,18 @@ class LabelStudioBackend:
     # ---------------------------------------------------------------------------------------- internals
 
     def _require_project(self) -> None:
+        """Before the first call: a project is named, and the server is not too old.
+
+        Raises:
+            ConfigError: none is. BackendRejected: it is.
+        """
         if self._options.project is None:
             raise ConfigError(
                 "backend.options.project: no project of Label Studio is named",
                 "Write its number there, or let pairloop make one: pairloop init FOLDER --backend label-studio",
             )
+        if self._version is None:
+            self._version = supported(self._api.version(), self._options)
 
     def _look_at(self, keys: Collection[str]) -> None:
         """Learn how these tasks stand now: many at a time."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pairloop.errors import PairloopError
+from pairloop.errors import BackendRejected, PairloopError
 from pairloop.kit.clock import now_time
 from pairloop.protocols import Check
 from pairloop_plugins.label_studio import labeling
@@ -14,6 +14,7 @@ from pairloop_plugins.label_studio.options import LabelStudioOptions
 from pairloop_plugins.label_studio.transport import Refused
 
 OLDEST, RECENT = (1, 18), (1, 23)
+_TOO_OLD = "It has known security holes: upgrade it. To go on all the same: allow_old = true in [backend.options]"
 COMMUNITY = (
     "Community cannot assign annotators or ask several people about single tasks: replicas are tasks of their own,"
     " and a person who answers two of a pair counts once"
@@ -43,15 +44,31 @@ def examine(api: Api, options: LabelStudioOptions) -> Iterator[Check]:
             return
 
 
+def supported(version: Json, options: LabelStudioOptions) -> str:
+    """The release, where it is one that pairloop talks to.
+
+    Raises:
+        BackendRejected: it is too old.
+    """
+    release = str(version.get("release") or "?")
+    number = _numbers(release)
+    if number and number < OLDEST and not options.allow_old:
+        raise BackendRejected(f"{options.url} is Label Studio {release}: older than 1.18", _TOO_OLD)
+    return release
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", release)[:2])
+
+
 def _server(api: Api, options: LabelStudioOptions) -> Iterator[Check]:
     found = api.version()
     release, edition = str(found.get("release") or "?"), edition_of(found)
-    number = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
+    number = _numbers(release)
     text = f"{options.url} is Label Studio {release}, {edition}"
     name = "label studio: server"
     if number and number < OLDEST and not options.allow_old:
-        yield Check(name, "fail", f"{text}: older than 1.18", "It has known security holes: upgrade it. To go on all"
-                    " the same: allow_old = true in [backend.options]")  # fmt: skip
+        yield Check(name, "fail", f"{text}: older than 1.18", _TOO_OLD)
     elif not number or number < RECENT:
         yield Check(name, "warn", f"{text}: older than 1.23, or unknown; pairloop is tested with 1.23.2")
     else:

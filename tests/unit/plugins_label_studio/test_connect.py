@@ -270,6 +270,10 @@ def test_versions(fake: Studio, tmp_path: Path, release: str, level: str) -> Non
     fake.fake.release, before = release, fake.fake.release
     try:
         assert levels(checks(fake, tmp_path, fake.options()))["server"] == level
+        if level == "fail":
+            with pytest.raises(BackendRejected, match=r"older than 1\.18"):
+                fake.backend(tmp_path / "old", fake.options()).poll(None)
+        fake.backend(tmp_path / "relaxed", fake.options(allow_old=True)).poll(None)
         relaxed = levels(checks(fake, tmp_path, fake.options(allow_old=True)))["server"]
         assert relaxed == ("warn" if level == "fail" else level)
     finally:
