@@ -16,7 +16,7 @@ from pairloop.kit.canonical import canonical_json, digest
 from pairloop.kit.seeds import derive_seed
 from pairloop.kit.versions import installed_versions
 from pairloop.posterior import FloatArray, PreferencePosterior
-from pairloop.protocols import BoolArray, FitReport, ModelContext, RewardModel, TrainingData
+from pairloop.protocols import BoolArray, Checkable, FitReport, ModelContext, RewardModel, TrainingData
 from pairloop.records import ResponseView
 from pairloop_reward.automatic.options import AutoOptions, Kind
 from pairloop_reward.automatic.prequential import (
@@ -106,6 +106,24 @@ class AutoRewardModel:
         from pairloop_reward.model import TfidfRewardModel
 
         return TfidfRewardModel(self._options.tfidf, self._context)
+
+    def check(self) -> str:
+        """Say which candidates can be used here, and why the others cannot.
+
+        Raises:
+            ConfigError, DataError, MissingExtra: none can.
+        """
+        said, problems = [], []
+        for kind in self._options.candidates:
+            try:
+                model = self._make(kind)
+                said.append(f"{kind}: {model.check()}" if isinstance(model, Checkable) else kind)
+            except _UNUSABLE as error:
+                problems.append(error)
+                said.append(f"{kind} cannot be used: {error.message}")
+        if len(problems) == len(self._options.candidates):
+            raise problems[0]
+        return "; ".join(said)
 
     def posterior(self, responses: Sequence[ResponseView]) -> PreferencePosterior:
         """That of the chosen candidate.

@@ -75,7 +75,7 @@ def start_of(
     """Where training begins: states of the responses that were voted on or may be learned from."""
     network, states = pretrained(location, options, context)
     hidden, cut = states.of(data.responses)
-    return Start(network, states, hidden, cut, first_head(hidden, data, trust, _FIRST_DIRECTIONS))
+    return Start(network, states, hidden, cut, first_head(network, hidden, data, trust, _FIRST_DIRECTIONS))
 
 
 def fit_members(

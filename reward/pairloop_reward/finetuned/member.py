@@ -68,13 +68,14 @@ def fit_member_head(layer: LastLayer, hidden: FloatArray, data: TrainingData, tr
     return Fitted(votes, chosen.fit, chosen.taus)
 
 
-def first_head(hidden: FloatArray, data: TrainingData, trust: Trust, k: int) -> Float64:
+def first_head(network: Network, hidden: FloatArray, data: TrainingData, trust: Trust, k: int) -> Float64:
     """(d,) where the head of training starts: the linear fit on the pretrained network's last layer.
 
     From a random head, the first steps would push noise into the network (Kumar et al. 2022, "Fine-tuning can distort
-    pretrained features").
+    pretrained features"). A network that is a reward model already has its own reward among the features of the fit.
     """
-    layer = fit_last_layer(hidden, data.responses, data.trainable, None, max(k, 1))
+    own = network.head.weight[0].detach().cpu().numpy() if network.headed else None
+    layer = fit_last_layer(hidden, data.responses, data.trainable, own, max(k, 1))
     if not layer.matrix.shape[1]:
         return np.zeros(hidden.shape[1])
     return layer.weights(fit_member_head(layer, hidden, data, trust).fit.weights)

@@ -23,6 +23,7 @@ from pairloop_reward.finetuned import saving
 from pairloop_reward.finetuned.fitting import calibrated, fit_members, pretrained, start_of
 from pairloop_reward.finetuned.lastlayer import fit_last_layer
 from pairloop_reward.finetuned.member import Member
+from pairloop_reward.finetuned.modes import prepare
 from pairloop_reward.finetuned.options import FinetunedOptions
 from pairloop_reward.finetuned.report import notes_of, numbers_of
 from pairloop_reward.finetuned.trust import judged, stand_in_options
@@ -101,6 +102,22 @@ class FinetunedRewardModel:
         from pairloop_reward.model import TfidfRewardModel
 
         return TfidfRewardModel(stand_in_options(self._options), self._context)
+
+    def check(self) -> str:
+        """Load the model and say what it is and how much of it would train.
+
+        Raises:
+            ConfigError: it cannot be used. MissingExtra: a package is missing.
+        """
+        location = self._location()
+        network, states = pretrained(location, self._options, self._context)
+        total = sum(parameter.numel() for parameter in network.model.parameters())
+        trains = sum(parameter.numel() for parameter in prepare(network, self._options, 0).values())
+        kind = "causal model" if network.causal else "encoder"
+        return (
+            f"{type(network.model).__name__} in {location.folder}: {kind} of {total:,} weights, {trains:,} train, "
+            f"up to {states.max_length} tokens"
+        )
 
     def posterior(self, responses: Sequence[ResponseView]) -> PreferencePosterior:
         """Joint posterior over the rewards of these responses.

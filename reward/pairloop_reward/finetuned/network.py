@@ -35,6 +35,7 @@ class Network:
     Attributes:
         head: the linear layer that the reward comes out of. causal: the last token has seen everything.
         pad: id that fills. context: longest sequence in tokens.
+        headed: the files brought a scalar head: they are those of a reward model already.
     """
 
     model: Any
@@ -44,6 +45,7 @@ class Network:
     pad: int
     context: int
     device: torch.device
+    headed: bool = False
 
     def hidden(self, sequences: Sequence[Sequence[int]]) -> Tensor:
         """(B, d) states that feed the head, float32, for B token sequences padded on the right."""
@@ -93,7 +95,9 @@ def load_network(location: Location, device: torch.device) -> Network:
     )  # fmt: skip
     tokenizer = load_tokenizer(location)
     check_vocabulary(location, model, tokenizer)
-    return assemble(model, tokenizer, location.name, device)
+    network = assemble(model, tokenizer, location.name, device)
+    network.headed = any(str(name).endswith("ForSequenceClassification") for name in config.architectures or ())
+    return network
 
 
 def assemble(model: Any, tokenizer: Any, name: str, device: torch.device) -> Network:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pairloop.errors import CorruptionDetected, Diverged
+from pairloop.errors import CorruptionDetected, Diverged, UsageError
 from pairloop.protocols import ModelContext
 from pairloop.testing.reward_models import RewardModelContract, same_posterior, toy_responses, toy_votes
 from pairloop_reward.automatic import model as automatic
@@ -220,3 +220,12 @@ def test_a_fine_tuned_choice_is_saved_and_loaded_as_one(tmp_path):
 
 def test_comparisons_of_arms_use_tfidf():
     assert isinstance(AutoRewardModel(small(), ModelContext()).stand_in(), TfidfRewardModel)
+
+
+def test_a_check_says_what_can_be_used(tmp_path):
+    options = AutoOptions(candidates=("tfidf", "finetuned"), finetuned={"model": str(tmp_path / "nothing-here")})
+    said = AutoRewardModel(options, ModelContext()).check()
+    assert said.startswith("tfidf; finetuned cannot be used: ")
+    alone = AutoOptions(candidates=("finetuned",), finetuned={"model": str(tmp_path / "nothing-here")})
+    with pytest.raises(UsageError):
+        AutoRewardModel(alone, ModelContext()).check()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
@@ -131,6 +132,21 @@ def test_weights_and_ties_and_shown_prelabels_matter(bert):
     assert alike > other
 
 
+def test_a_reward_model_keeps_its_head_where_training_goes_on(bert, tmp_path):
+    """Ten votes cannot teach what a model knows that was trained on a hundred."""
+    first, _ = fit(bert, left_out=0.0)
+    first.save(tmp_path)
+    data = toy_votes(toy_responses())
+    few = data.subset(np.flatnonzero(data.outcome < 2)[:10])
+    kept = FinetunedRewardModel(quick(tmp_path, epochs=0, dimensions=0), ModelContext())
+    kept.fit(few, seed=1)
+    before, after = (model.posterior(data.responses).mean for model in (first, kept))
+    assert np.corrcoef(before, after)[0, 1] > 0.8
+    anew = FinetunedRewardModel(quick(bert, epochs=0, dimensions=0), ModelContext())
+    anew.fit(few, seed=1)
+    assert np.corrcoef(before, anew.posterior(data.responses).mean)[0, 1] < np.corrcoef(before, after)[0, 1]
+
+
 def test_one_group_leaves_nothing_out_and_says_that_it_is_not_calibrated(bert):
     data = toy_votes(toy_responses())
     _, report = fit(bert, dataclasses.replace(data, group=np.zeros(len(data), dtype=np.int32)))
@@ -150,6 +166,18 @@ def test_lora_without_peft_names_the_extra(bert, monkeypatch):
 def test_too_many_frozen_layers_are_refused(bert):
     with pytest.raises(ConfigError, match="frozen_layers is 3, but the model has 3 blocks"):
         fit(bert, mode="frozen", frozen_layers=3)
+
+
+@pytest.mark.parametrize(("changes", "share"), [({}, 1.0), ({"mode": "frozen", "frozen_layers": 2}, 0.5)])
+def test_a_check_says_what_would_train(bert, changes, share):
+    said = FinetunedRewardModel(quick(bert, **changes), ModelContext()).check()
+    found = re.search(
+        r"BertForSequenceClassification .* encoder of ([\d,]+) weights, ([\d,]+) train, up to 48 tokens", said
+    )
+    assert found, said
+    total, trains = (int(number.replace(",", "")) for number in found.groups())
+    assert 0 < trains < total
+    assert (trains > total / 2) == (share == 1.0)
 
 
 def test_the_rate_climbs_and_falls():
