@@ -267,7 +267,10 @@ class Ledger:
     def standing(self, tasks: Collection[int]) -> dict[int, dict[str, int]]:
         """By task, the annotations that stand: id on the server by id of the vote."""
         found: dict[int, dict[str, int]] = {}
-        sql = "SELECT task, remote, annotation FROM standing WHERE task IN"
+        sql = (
+            "SELECT task, remote, annotation FROM answer AS a WHERE deleted = 0"
+            " AND seq = (SELECT max(seq) FROM answer WHERE remote = a.remote) AND task IN"
+        )
         for task, remote, annotation in self._select(sql, tasks):
             found.setdefault(int(task), {})[str(remote)] = int(annotation)
         return found
