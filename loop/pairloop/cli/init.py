@@ -24,6 +24,8 @@ _SOURCES = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".parquet": "parquet"}
 @click.option(
     "--set", "given", multiple=True, metavar="KEY=VALUE", help="An option of the backend; may be given several times."
 )
+@click.option("--project", metavar="N", help="Short for --set project=N: a place of yours on the server.")
+@click.option("--yes", is_flag=True, help="What the backend guessed about a place of yours is right; do not ask.")
 @click.option("--name", help="Name of the campaign; by default that of the folder.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All randomness comes from it.")
 @json_option
@@ -35,6 +37,8 @@ def init(
     source: str | None,
     backend: str | None,
     given: tuple[str, ...],
+    project: str | None,
+    yes: bool,
     name: str | None,
     seed: int,
     as_json: bool,
@@ -46,7 +50,8 @@ def init(
     are shown and written into campaign.toml, to be confirmed there. Without, the campaign uses the
     demonstration data that comes with pairloop. An existing campaign.toml is never overwritten.
 
-    A backend with a server makes its place there (Label Studio: a project); --dry-run only says what it would make.
+    A backend with a server makes its place there (Label Studio: a project), or takes one of yours (--project) after
+    asking whether it understood it (--yes: do not ask); --dry-run only says what it would make.
     """
     from pairloop.cli.opening import command
     from pairloop.cli.output import emit_json, line, message
@@ -64,7 +69,9 @@ def init(
     else:
         changes |= _data_changes(registry, kind, folder, data, found, backend)
         changes["data"] |= {"options": options} if options else {}
-    told = _prepare(registry, folder, changes, given, dry_run)
+    if project is not None:
+        given = (*given, f"project={project}")
+    told = _prepare(registry, folder, changes, given, dry_run, sure=yes or dry_run, own_data=data is not None)
     text = template(changes)
     config = parse_config(text, str(target))
     if not dry_run:
@@ -98,7 +105,14 @@ def init(
 
 
 def _prepare(
-    registry: "Registry", folder: Path, changes: Changes, given: tuple[str, ...], dry_run: bool
+    registry: "Registry",
+    folder: Path,
+    changes: Changes,
+    given: tuple[str, ...],
+    dry_run: bool,
+    *,
+    sure: bool,
+    own_data: bool,
 ) -> tuple[str, ...]:
     """Let the backend make its place, and note its options; sentences about what it did."""
     from pairloop.errors import UsageError
@@ -122,7 +136,33 @@ def _prepare(
         return ()
     prepared = spec.prepare(made, Preparing(changes["campaign"]["name"], folder, rest, dry_run))
     settings["options"] = {**settings.get("options", {}), **prepared.options}
-    return prepared.told
+    if prepared.data is not None:
+        if own_data:
+            raise UsageError("--data: the questions are those that the backend's place holds", "Leave --data out.")
+        changes["data"] = dict(prepared.data)
+        changes.pop("round", None)
+    if prepared.confirm and not sure:
+        _confirm(prepared.confirm)
+    return (*prepared.told, *prepared.confirm)
+
+
+def _confirm(guessed: tuple[str, ...]) -> None:
+    """Have a person say yes to what was guessed.
+
+    Raises:
+        UsageError: there is nobody, or the answer is no.
+    """
+    import sys
+
+    from pairloop.cli.output import message
+    from pairloop.errors import UsageError
+
+    for sentence in guessed:
+        message(sentence)
+    asked = sys.stdin.isatty()
+    if not asked or not click.confirm("Is that right?", err=True):
+        said = "You said no: nothing was written" if asked else "nobody is there to confirm this"
+        raise UsageError(said, "Right: --yes. Wrong: --set 'mapping={…}', see docs/label-studio.md.")
 
 
 def _parted(text: str) -> tuple[str, str]:

@@ -85,10 +85,19 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What goes into ``backend.options``, and sentences for people about what was found, made, or would be written."""
+    """What a campaign of this backend begins with.
+
+    Attributes:
+        options: what goes into ``backend.options``.
+        told: sentences for people about what was found, made, or would be written.
+        confirm: what was guessed and decides what votes mean; somebody has to say yes to it.
+        data: the table ``data``, where the backend's place holds the pool as well.
+    """
 
     options: Mapping[str, Any]
     told: tuple[str, ...] = ()
+    confirm: tuple[str, ...] = ()
+    data: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

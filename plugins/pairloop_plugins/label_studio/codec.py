@@ -48,12 +48,18 @@ class Said:
 
 
 def data_of(task: Task, campaign: str, options: LabelStudioOptions) -> Json:
-    """The data of a task: the texts under the mapping's fields, and what it is found by. Every value is a text."""
+    """The data of a task: the texts under the mapping's fields, and what it is found by.
+
+    Every value is a text, but for the list of a ranker.
+    """
     fields = options.mapping
-    texts = {fields.prompt: conversation(task.prompt), fields.left: task.left, fields.right: task.right}
-    if options.markdown:
-        texts = {name: harmless(text) for name, text in texts.items()}
-    return {**texts, KEY: task.key, CAMPAIGN: campaign, ROUND: str(task.round)}
+    shown = [conversation(task.prompt), task.left, task.right]
+    prompt, left, right = [harmless(text) for text in shown] if options.markdown else shown
+    found = {KEY: task.key, CAMPAIGN: campaign, ROUND: str(task.round)}
+    if fields.items is not None:
+        items = [{"id": "left", "title": "A", "body": left}, {"id": "right", "title": "B", "body": right}]
+        return {fields.prompt: prompt, fields.items: items, **found}
+    return {fields.prompt: prompt, fields.left: left, fields.right: right, **found}
 
 
 def conversation(prompt: PromptContent) -> str:
@@ -70,7 +76,23 @@ def harmless(text: str) -> str:
 
 def texts_digest(data: Mapping[str, Any], mapping: MappingOptions) -> str:
     """What tells whether somebody edited the texts of a task."""
-    return digest([str(data.get(name)) for name in (mapping.prompt, mapping.left, mapping.right)])[:16]
+    return digest([str(text) for text in texts_of(data, mapping)])[:16]
+
+
+def texts_of(data: Mapping[str, Any], mapping: MappingOptions) -> tuple[Any, Any, Any]:
+    """Prompt, left and right as a task holds them; None for what is not there."""
+    if mapping.items is None:
+        return data.get(mapping.prompt), data.get(mapping.left), data.get(mapping.right)
+    left, right = (item.get("body", item.get("title")) for item in items_of(data, mapping) or [{}, {}])
+    return data.get(mapping.prompt), left, right
+
+
+def items_of(data: Mapping[str, Any], mapping: MappingOptions) -> list[Json] | None:
+    """The two items of a ranker's list; None where there are not two with different ids."""
+    listed = data.get(mapping.items or "")
+    if not isinstance(listed, list) or len(listed) != 2 or not all(isinstance(item, dict) for item in listed):
+        return None
+    return listed if listed[0].get("id") != listed[1].get("id") else None
 
 
 def payload(task: Task, campaign: str, options: LabelStudioOptions) -> Json:
@@ -120,8 +142,8 @@ def guess_result(choice: Choice, mapping: MappingOptions) -> list[Json]:
         side = {"from_name": mapping.preference, "to_name": mapping.to_name, "type": "pairwise"}
         return [{**side, "value": {"selected": choice.value}}]
     value = next((value for value, means in mapping.choices.items() if means is choice), None)
-    if value is None:
-        return []
+    if value is None or mapping.kind != "choices":
+        return []  # a guess that is shown as stars or as a ranking would say more than the model knows
     return [{"from_name": mapping.preference, "to_name": mapping.to_name, "type": "choices",
              "value": {"choices": [value]}}]  # fmt: skip
 
@@ -145,8 +167,10 @@ def prediction_problem(made: Json, mapping: MappingOptions) -> str | None:
 # --------------------------------------------------------------------------------------------------- coming in
 
 
-def said(annotation: Mapping[str, Any], shown: bool, mapping: MappingOptions) -> Said:
-    """What an annotation says.
+def said(
+    annotation: Mapping[str, Any], shown: bool, mapping: MappingOptions, data: Mapping[str, Any] | None = None
+) -> Said:
+    """What an annotation says; ``data`` of its task tells which item of a ranker is the left one.
 
     An annotation without a preference that was submitted all the same counts as a skip, like one that was cancelled:
     Label Studio shows the task to nobody again.
@@ -157,7 +181,7 @@ def said(annotation: Mapping[str, Any], shown: bool, mapping: MappingOptions) ->
     regions = annotation.get("result") or []
     if not isinstance(regions, list) or not all(isinstance(region, dict) for region in regions):
         raise Unreadable("its result is no list of regions")
-    choice = Choice.SKIP if annotation.get("was_cancelled") else _preference(regions, mapping)
+    choice = Choice.SKIP if annotation.get("was_cancelled") else _preference(regions, mapping, data or {})
     accepted = annotation.get("parent_prediction") is not None or any(
         str(region.get("origin", "")).startswith("prediction") for region in regions
     )
@@ -200,17 +224,54 @@ def _regions(regions: list[Json], name: str | None, kind: str) -> list[Json]:
     return [r["value"] for r in found if isinstance(r.get("value"), dict)]
 
 
-def _preference(regions: list[Json], mapping: MappingOptions) -> Choice:
+def _preference(regions: list[Json], mapping: MappingOptions, data: Mapping[str, Any]) -> Choice:
+    if mapping.kind == "ratings":
+        return _by_stars(regions, mapping)
     values = _regions(regions, mapping.preference, mapping.kind)
     if not values:
         return Choice.SKIP
-    said_ = {_meaning(value, mapping) for value in values}
+    said_ = {_meaning(value, mapping, data) for value in values}
     if len(said_) != 1:
         raise Unreadable(f"it says several things: {', '.join(sorted(said_))}")
     return said_.pop()
 
 
-def _meaning(value: Json, mapping: MappingOptions) -> Choice:
+def _by_stars(regions: list[Json], mapping: MappingOptions) -> Choice:
+    stars = [_stars(regions, name) for name in (mapping.preference, mapping.second)]
+    left, right = stars
+    if left is None and right is None:
+        return Choice.SKIP
+    if left is None or right is None:
+        raise Unreadable("only one of the two responses is rated")
+    return Choice.TIE if left == right else Choice.LEFT if left > right else Choice.RIGHT
+
+
+def _stars(regions: list[Json], name: str | None) -> float | None:
+    found = {value.get("rating") for value in _regions(regions, name, "rating")}
+    if not found:
+        return None
+    number = found.pop()
+    if found or isinstance(number, bool) or not isinstance(number, int | float):
+        raise Unreadable(f"{name!r} holds no single number of stars")
+    return float(number)
+
+
+def _first_ranked(value: Json, mapping: MappingOptions, data: Mapping[str, Any]) -> Choice:
+    ranked = value.get("ranker")
+    lists = [ranked] if isinstance(ranked, list) else list(ranked.values()) if isinstance(ranked, dict) else []
+    items = items_of(data, mapping)
+    if items is None or len(lists) != 1 or not isinstance(lists[0], list):
+        raise Unreadable("it is no ranking of two responses")
+    sides = {str(items[0].get("id")): Choice.LEFT, str(items[1].get("id")): Choice.RIGHT}
+    order = [str(each) for each in lists[0]]
+    if sorted(order) != sorted(sides):
+        raise Unreadable(f"it ranks {len(order)} items that are not the two responses")
+    return sides[order[0]]
+
+
+def _meaning(value: Json, mapping: MappingOptions, data: Mapping[str, Any]) -> Choice:
+    if mapping.kind == "ranker":
+        return _first_ranked(value, mapping, data)
     if mapping.kind == "pairwise":
         selected = value.get("selected")
         if selected not in ("left", "right"):

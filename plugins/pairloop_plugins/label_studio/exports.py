@@ -50,7 +50,7 @@ def _votes(
         if annotation.get("ground_truth") and options.ground_truth == "ignore":
             continue
         try:
-            content = said(annotation, shown, options.mapping)
+            content = said(annotation, shown, options.mapping, data)
         except Unreadable as error:
             raise DataError(f"{path}: task {task.get('id')}, annotation {annotation.get('id')}: {error}") from None
         text = content.to_json()

@@ -98,7 +98,7 @@ def problems(config: str, mapping: MappingOptions) -> list[str]:
 
 def _preference_problems(parsed: Parsed, mapping: MappingOptions) -> list[str]:
     control = parsed.controls.get(mapping.preference)
-    tag = {"choices": "Choices", "pairwise": "Pairwise"}[mapping.kind]
+    tag = {"choices": "Choices", "pairwise": "Pairwise", "ratings": "Rating", "ranker": "Ranker"}[mapping.kind]
     if control is None or control.tag != tag:
         found = f"a {control.tag}" if control is not None else "not there"
         return [f'the control "{mapping.preference}" must be a {tag}, and is {found}']
@@ -107,6 +107,13 @@ def _preference_problems(parsed: Parsed, mapping: MappingOptions) -> list[str]:
         if sides != (mapping.left, mapping.right):
             return [f'"{mapping.preference}" compares {sides}, and the mapping says {(mapping.left, mapping.right)}']
         return []
+    if mapping.kind == "ratings":
+        return _ratings_problems(parsed, control, mapping)
+    if mapping.kind == "ranker":
+        shown = [parsed.field_of.get(name) for name in control.to_names]
+        return (
+            [] if shown == [mapping.items] else [f'"{control.name}" ranks {shown}, and the mapping {mapping.items!r}']
+        )
     said = []
     if not control.single:
         said.append(f'"{mapping.preference}" lets people choose several values')
@@ -121,13 +128,25 @@ def _preference_problems(parsed: Parsed, mapping: MappingOptions) -> list[str]:
     return said
 
 
+def _ratings_problems(parsed: Parsed, first: Control, mapping: MappingOptions) -> list[str]:
+    second = parsed.controls.get(mapping.second or "")
+    if second is None or second.tag != "Rating":
+        return [f'the control "{mapping.second}" must be a Rating: that of the right response']
+    rated = [[parsed.field_of.get(name) for name in control.to_names] for control in (first, second)]
+    wanted = [[mapping.left], [mapping.right]]
+    return [] if rated == wanted else [f"the ratings are of {rated}, and the mapping says {wanted}"]
+
+
+def fields_of(mapping: MappingOptions) -> tuple[str, ...]:
+    """The fields of task data that hold the texts, as they follow each other."""
+    if mapping.items is not None:
+        return (mapping.prompt, mapping.items)
+    return (mapping.prompt, mapping.left, mapping.right)
+
+
 def _field_problems(parsed: Parsed, mapping: MappingOptions) -> list[str]:
-    said = [
-        f"the field ${name} is not displayed"
-        for name in (mapping.prompt, mapping.left, mapping.right)
-        if name not in parsed.fields
-    ]
-    if not said and parsed.fields.index(mapping.left) > parsed.fields.index(mapping.right):
+    said = [f"the field ${name} is not displayed" for name in fields_of(mapping) if name not in parsed.fields]
+    if not said and mapping.items is None and parsed.fields.index(mapping.left) > parsed.fields.index(mapping.right):
         said.append(f"${mapping.right} is displayed before ${mapping.left}: left and right would be swapped")
     return said
 

@@ -15,10 +15,13 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 class MappingOptions(Options):
     """What the fields and controls of a labeling config mean; the defaults are those of pairloop's own."""
 
-    kind: Literal["choices", "pairwise"] = "choices"
-    """Control that says which response is better: ``Choices`` (one of several) or ``Pairwise``."""
+    kind: Literal["choices", "pairwise", "ratings", "ranker"] = "choices"
+    """Control that says which response is better: ``Choices`` (one of several), ``Pairwise``, two ``Rating``s (the
+    response with more stars; the same number is a tie), or a ``Ranker`` over a list of the two."""
     preference: str = "preference"
-    """Its name."""
+    """Its name; of two ratings, that of the left response."""
+    second: str | None = None
+    """Of two ratings, the name of that of the right response."""
     to_name: str = "prompt"
     """The object that it is about."""
     choices: dict[str, Choice] = Field(
@@ -32,10 +35,17 @@ class MappingOptions(Options):
     """Field of the response that is displayed left, or first."""
     right: str = "right"
     """Field of the response that is displayed right, or second."""
+    items: str | None = None
+    """Of a ranker, the field of the list ``[{"id", "title", "body"}, …]`` that holds the two responses instead."""
     rating: str | None = "prompt_rating"
-    """Name of a ``Rating`` of the prompt, 1 to 5; none where there is no such control."""
+    """Name of a ``Rating`` of the prompt, 1 to 5; "" where there is no such control."""
     reason: str | None = "reason"
-    """Name of a ``TextArea`` with the reason; none where there is no such control."""
+    """Name of a ``TextArea`` with the reason; "" where there is no such control."""
+
+    @field_validator("rating", "reason")
+    @classmethod
+    def _none(cls, value: str | None) -> str | None:
+        return value or None  # TOML has no null
 
 
 class LabelStudioOptions(Options):
@@ -64,6 +74,12 @@ class LabelStudioOptions(Options):
     may_set: tuple[Setting, ...] = ()
     """Settings of the project that pairloop may change; all three for a project that it made itself. Without them it
     changes none, whatever that costs in order or blindness."""
+    adopt: Literal["no", "unlabelled", "all"] = "no"
+    """Ask about tasks that are in the project already, without importing any: those that nobody has answered, or all,
+    whose answers then count as votes. They are never changed, copied or deleted."""
+    adopt_order: tuple[Literal["predictions", "view"], ...] = ()
+    """How adopted tasks may be put into the campaign's order: by predictions that are added to them, by a tab of the
+    data manager that lists the open questions; neither without being named."""
     mapping: MappingOptions = MappingOptions()
     """What the labeling config means, where it is not pairloop's own."""
     markdown: bool = False

@@ -118,7 +118,7 @@ class Pull:
             if annotation.get("ground_truth") and self._options.ground_truth == "ignore":
                 continue
             try:
-                content = said(annotation, question.shown, self._options.mapping).to_json()
+                content = said(annotation, question.shown, self._options.mapping, task.get("data") or {}).to_json()
             except Unreadable as error:
                 problems[f"annotation {annotation['id']} of task {number}"] = f"it cannot be read: {error}"
                 continue

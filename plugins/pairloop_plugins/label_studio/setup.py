@@ -7,6 +7,7 @@ from typing import Any
 from pairloop.errors import BackendRejected, ConfigError
 from pairloop.protocols import Prepared, Preparing
 from pairloop_plugins.label_studio.api import Api, Json
+from pairloop_plugins.label_studio.attach import propose, required_elsewhere
 from pairloop_plugins.label_studio.connect import connect
 from pairloop_plugins.label_studio.labeling import own_config
 from pairloop_plugins.label_studio.options import LabelStudioOptions
@@ -25,6 +26,7 @@ def prepare(options: LabelStudioOptions, preparing: Preparing, **extra: Any) -> 
         ConfigError: an unknown setting, or a file that cannot be read. BackendError.
     """
     settings = dict(preparing.settings)
+    title_given = "title" in settings
     title = settings.pop("title", f"pairloop {preparing.campaign}")[:_LONGEST]
     instructions = _instructions(settings.pop("instructions", None), preparing.folder)
     if settings:
@@ -32,9 +34,7 @@ def prepare(options: LabelStudioOptions, preparing: Preparing, **extra: Any) -> 
             f"--set: Label Studio knows no {', '.join(sorted(settings))}", "It knows: instructions, title, and options."
         )
     if options.project is not None:
-        raise ConfigError(
-            "--set project=…: attaching a campaign to a project of yours is asked for differently", _ATTACH
-        )
+        return _attached(options, title_given, instructions, preparing, **extra)
     wanted = _wanted(title, instructions, preparing.campaign, options)
     made = {"url": options.url, "may_set": list(ALL_SETTINGS)}
     if preparing.dry_run:
@@ -49,7 +49,50 @@ def prepare(options: LabelStudioOptions, preparing: Preparing, **extra: Any) -> 
     return Prepared({**made, "project": number}, (f"{told}: {options.url}projects/{number}/data",))
 
 
-_ATTACH = "Leave project out to have one made."
+def _attached(
+    options: LabelStudioOptions, titled: bool, instructions: str | None, preparing: Preparing, **extra: Any
+) -> Prepared:
+    """A project of theirs: what its config means, and nothing is written.
+
+    Raises:
+        ConfigError: that is not certain, or new tasks would lack a field.
+    """
+    if titled or instructions is not None:
+        raise ConfigError("--set: title and instructions of a project of yours stay as they are", "Leave them out.")
+    transport = connect(options, preparing.folder, **extra)
+    try:
+        project, _ = Api(transport, options.project or 0).project()
+    finally:
+        transport.close()
+    config = str(project.get("label_config") or "")
+    found = propose(config, options.mapping)
+    lacking = required_elsewhere(config, found.mapping)
+    if lacking and options.adopt == "no":
+        raise ConfigError(
+            f"the labeling config displays {', '.join(lacking)} as well, which no question of pairloop has",
+            "Use the tasks that are there: --set adopt=unlabelled. Or attach to another project.",
+        )
+    made = {**options.model_dump(mode="json", exclude_unset=True), "url": options.url, "project": options.project}
+    made["mapping"] = found.mapping.model_dump(mode="json", exclude_none=True)
+    for name in ("rating", "reason"):  # none, and not the default
+        made["mapping"].setdefault(name, "")
+    title = str(project.get("title"))[:_LONGEST]
+    told = (
+        f"Attached to project {options.project} {title!r}: {options.url}projects/{options.project}/data",
+        *_uses(options),
+    )
+    return Prepared(made, told, found.guessed)
+
+
+def _uses(options: LabelStudioOptions) -> tuple[str, ...]:
+    """What will be done in a project of theirs."""
+    if options.adopt == "no":
+        said = "Questions become new tasks in it; what is there already is never touched."
+    else:
+        which = "the tasks that nobody has answered" if options.adopt == "unlabelled" else "all its tasks, with answers"
+        said = f"The pool is {which}; none is imported, changed or deleted."
+    allowed = ", ".join(options.may_set)
+    return (said, f"Settings that may be changed: {allowed}." if allowed else "No setting of it will be changed.")
 
 
 def _wanted(title: str, instructions: str | None, campaign: str, options: LabelStudioOptions) -> Json:
