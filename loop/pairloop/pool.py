@@ -97,8 +97,8 @@ def _uniform(listed: IntArray, blocks: list[IntArray], n: int, rng: np.random.Ge
     implied = int(ends[-1]) if len(ends) else 0
     total = len(listed) + implied
     if total <= n:
-        parts = [block[np.stack(np.triu_indices(len(block), k=1), axis=1)] for block in blocks]
-        return np.concatenate([listed, *parts])
+        within = {size: np.stack(np.triu_indices(size, k=1), axis=1) for size in set(sizes.tolist())}
+        return np.concatenate([listed, *(block[within[len(block)]] for block in blocks)])
     ranks = np.sort(rng.choice(total, n, replace=False))
     drawn = listed[ranks[ranks < len(listed)]]
     return np.concatenate([drawn, _unranked(blocks, ends, ranks[ranks >= len(listed)] - len(listed))])
