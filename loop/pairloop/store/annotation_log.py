@@ -184,10 +184,15 @@ class AnnotationLog:
         def read(limit: int) -> list[Vote]:
             return [_vote(row) for row in self._db.rows(_VOTES_SQL.format(which=which), (limit, limit))]
 
-        if up_to is not None:
+        if up_to is not None and self._changed_since(up_to):
             return read(up_to)
         # Nothing that a vote takes from assignments and pairs ever changes.
-        return list(self._db.kept(f"votes where {which}", ("annotations", "annotator_decisions"), lambda: read(2**62)))
+        now = self._db.kept(f"votes where {which}", ("annotations", "annotator_decisions"), lambda: read(2**62))
+        return [vote for vote in now if up_to is None or vote.seq <= up_to]
+
+    def _changed_since(self, seq: int) -> bool:
+        """True when a row up to this one was superseded by a later one."""
+        return bool(self._db.value("SELECT 1 FROM annotations WHERE superseded_by > ? AND seq <= ? LIMIT 1", (seq, seq)))
 
     def last_seq(self) -> int:
         """Number of the last row of the log; 0 when empty."""
