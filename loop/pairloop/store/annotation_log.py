@@ -192,7 +192,8 @@ class AnnotationLog:
 
     def _changed_since(self, seq: int) -> bool:
         """True when a row up to this one was superseded by a later one."""
-        return bool(self._db.value("SELECT 1 FROM annotations WHERE superseded_by > ? AND seq <= ? LIMIT 1", (seq, seq)))
+        sql = "SELECT 1 FROM annotations WHERE superseded_by > ? AND seq <= ? LIMIT 1"
+        return bool(self._db.value(sql, (seq, seq)))
 
     def last_seq(self) -> int:
         """Number of the last row of the log; 0 when empty."""
