@@ -45,10 +45,11 @@ $(LABEL_STUDIO)/.installed:
 	$(LABEL_STUDIO)/bin/python -m pip --disable-pip-version-check install --quiet 'label-studio==1.23.2'
 	@touch $@
 
-test-live: $(VENV)/.developed $(LABEL_STUDIO)/.installed  ## boot a real Label Studio and run its backend's tests against it
+test-live: $(VENV)/.developed $(LABEL_STUDIO)/.installed  ## boot a real Label Studio, and show what only it can show
 	$(BIN)/python tests/live/run.py $(LABEL_STUDIO)
 
-test-label-studio: test-live
+test-label-studio: $(VENV)/.developed $(LABEL_STUDIO)/.installed  ## the same, with all tests of its backend
+	$(BIN)/python tests/live/run.py $(LABEL_STUDIO) --all
 
 check: $(VENV)/.developed  ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -29,7 +29,10 @@ def main() -> int:
                 "PAIRLOOP_LABEL_STUDIO_VENV": str(venv),
                 "LABEL_STUDIO_API_KEY": server.token,
             }
-            tests = arguments or [str(HERE), str(HERE.parent / "unit" / "plugins_label_studio"), "-m", "not slow"]
+            unit = HERE.parent / "unit" / "plugins_label_studio"
+            tests = arguments or [str(HERE), str(unit / "test_contract.py")]
+            if arguments == ["--all"]:
+                tests = [str(HERE), str(unit), "-m", "not slow"]
             return subprocess.run(
                 [sys.executable, "-m", "pytest", "-q", *tests], env=environment, check=False
             ).returncode

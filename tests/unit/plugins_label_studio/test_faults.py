@@ -52,12 +52,18 @@ def test_a_day_without_faults(day: Callable[..., Day]) -> None:
 
 
 @pytest.mark.parametrize("fate", SAMPLE)
-def test_one_fault_at_each_kind_of_call(day: Callable[..., Day], fate: str) -> None:
-    """What is done to a request that only reads matters less when the server saw it, too."""
+def test_one_fault_at_each_kind_of_call(day: Callable[..., Day], studio: Studio, fate: str) -> None:
+    """What is done to a request that only reads matters less when the server saw it, too.
+
+    A real server has less patience with us: it sees what is done to writes.
+    """
+    real = studio.fake is None
+    if real and fate not in ("lost", "after-5xx"):
+        pytest.skip("a day on a real server takes a quarter of a minute")
     whole = day()
     assert whole.problems() == []
     for pattern in kinds(whole.proxy.seen):
-        if not pattern.startswith("GET") or fate in FOR_READS:
+        if not pattern.startswith("GET") or (fate in FOR_READS and not real):
             today = day(Fault("^" + pattern, fate))
             assert today.problems() == [], pattern
 
@@ -175,8 +181,11 @@ BROKEN: dict[str, tuple[Break, tuple[Fault, ...]]] = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_backend_is_found(day: Callable[..., Day], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_broken_backend_is_found(
+    fake: Studio, day: Callable[..., Day], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """Without each of these cares, the same day ends with a difference between both sides, or does not end."""
+    assert fake.fake is not None
     broken, faults = BROKEN[name]
     whole = day(*faults)
     assert whole.problems() == [], "with its cares it is sound"
