@@ -1,6 +1,9 @@
 """``make test-live``: boot a real Label Studio and run the tests of the backend against it.
 
-python tests/live/run.py VENV [arguments of pytest]
+python tests/live/run.py VENV [--all | arguments of pytest]
+
+Without arguments: a share of a few minutes, which is what only a real server can show and the contract of backends. With
+``--all``: every test of the backend.
 """
 
 import os
