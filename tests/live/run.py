@@ -2,7 +2,7 @@
 
 python tests/live/run.py VENV [--all | arguments of pytest]
 
-Without arguments: a share of a few minutes, which is what only a real server can show and the contract of backends. With
+Without arguments: a share of a few minutes, what only a real server can show and the contract of backends. With
 ``--all``: every test of the backend.
 """
 
