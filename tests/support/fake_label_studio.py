@@ -393,7 +393,7 @@ def _passes(task: Json, item: Json) -> bool:
         return bool(found == value if operator == "equal" else found in value)
     if field == "updated_at" and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", value):
         raise Problem(500, "time data does not match format '%Y-%m-%dT%H:%M:%S.%fZ'")
-    return bool(task[field] > value)
+    return bool(task[field] in value if operator == "in_list" else task[field] > value)
 
 
 @contextmanager

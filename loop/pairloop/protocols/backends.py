@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pairloop.protocols.judges import JudgePanel
 from pairloop.protocols.sources import GoldScorer
-from pairloop.records import Annotation, Page, Prelabel, Task
+from pairloop.records import Annotation, Page, Prelabel, PromptContent, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Capabilities:
         assigns_annotators: gives each replica to another person by itself.
         only_recorded: answers only pairs that came with recorded votes (replay), each vote once.
         blocking: ``poll`` has all answers at once, so waiting is pointless (simulators).
+        holds_votes: pairs with recorded votes have their answers there: they are asked first, all at once, at no cost.
         chunk: tasks that one ``publish`` is given at most; None: what pairloop thinks right.
     """
 
@@ -33,6 +34,7 @@ class Capabilities:
     only_recorded: bool = False
     blocking: bool = False
     chunk: int | None = None
+    holds_votes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,18 @@ class Examinable(Protocol):
 
     def examine(self) -> Iterable[Check]:
         """What was found, without changing anything."""
+
+
+@runtime_checkable
+class FixesSides(Protocol):
+    """A backend whose questions may be there already, with a left and a right of their own; optional."""
+
+    def sides(self, questions: Sequence[tuple[PromptContent, str, str]]) -> Sequence[bool | None]:
+        """For each (prompt, first, second): is ``second`` displayed left? None where pairloop decides.
+
+        Raises:
+            BackendUnavailable: the server could not be asked.
+        """
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from pairloop.states import AssignmentState, RoundState
 from pairloop.steps.base import Advanced, Finished, Outcome, StepContext
 from pairloop.steps.choose import Chooser, Pick
 from pairloop.steps.contract import calling, checked_posterior
+from pairloop.steps.held import HELD, as_fixed, held_votes
 from pairloop.steps.prelabels import guesses
 from pairloop.steps.quality import GoldChooser, drawn_twice, shape, spread, sync_gold
 from pairloop.store.rounds import Round
@@ -45,12 +46,13 @@ class Plan:
 def run(ctx: StepContext, current: Round, size: int | None = None) -> Outcome:
     """Choose, then commit pairs, assignments, prelabels and the new state together."""
     votes = ctx.store.annotations.standing()
-    wanted = size or ctx.config.round.size
+    held = held_votes(ctx) if ctx.parts.backend.capabilities.holds_votes else []
+    wanted = len(held) or size or ctx.config.round.size
     sync_gold(ctx)
     n, limit = affordable(ctx.config.budget, spending(ctx.store, votes, ctx.config.budget), wanted)
     ctx.progress.start(f"choosing {n} questions")
     with numeric_threads(ctx.config.resources.threads):
-        plan = _plan(ctx, current, n)
+        plan = _plan(ctx, current, n, held)
     ctx.progress.finish()
     if not plan.assignments:
         reason = f"{limit} is used up" if n == 0 else POOL_EXHAUSTED
@@ -75,7 +77,7 @@ def _summary(plan: Plan, limit: str | None) -> dict[str, object]:
     return {"assignments": len(plan.assignments), "pairs": len(plan.pairs), "arms": arms, "limited_by": limit}
 
 
-def _plan(ctx: StepContext, current: Round, n: int) -> Plan:
+def _plan(ctx: StepContext, current: Round, n: int, held: Sequence[Pair]) -> Plan:
     pool = ctx.pool()
     if n == 0 or not pool.responses:
         return Plan((), (), {})
@@ -89,9 +91,12 @@ def _plan(ctx: StepContext, current: Round, n: int) -> Plan:
         with calling("reward model", ctx.config.reward.model):
             posterior = checked_posterior(loaded[1].posterior(pool.responses), len(pool.responses))
         sha256 = loaded[0].artifact
-    questions = _questions(ctx, current.number, pool, posterior, n)
+    if held:
+        questions: Sequence[Question] = [Question(pair, HELD, 1) for pair in held]
+    else:
+        questions = _questions(ctx, current.number, pool, posterior, n)
     pairs = {question.pair.id: question.pair for question in questions}
-    assignments = _assignments(ctx, current.number, questions, sha256, n)
+    assignments = as_fixed(ctx, pairs, _assignments(ctx, current.number, questions, sha256, n))
     made = guesses(ctx.config, pool, posterior, pairs, assignments, sha256) if sha256 is not None else {}
     return Plan(tuple(pairs.values()), assignments, made)
 
@@ -141,7 +146,7 @@ def _assignments(
                     rank=rank,
                     model=model,
                     propensity=pick.propensity,
-                    cost=cost,
+                    cost=0.0 if pick is HELD else cost,
                     state=AssignmentState.PENDING.value,
                 )
             )

@@ -6,7 +6,8 @@ from typing import Any
 
 from pairloop.errors import ConfigError
 from pairloop.protocols import BackendContext, Capabilities, Check, Published
-from pairloop.records import Annotation, Page, Prelabel, Task
+from pairloop.records import Annotation, Page, Prelabel, PromptContent, Task
+from pairloop_plugins.label_studio.adopt import AdoptedPredictions, AdoptingPull, Adoption
 from pairloop_plugins.label_studio.api import IN_LIST, Api, among, by_campaign
 from pairloop_plugins.label_studio.codec import KEY, NAME, version_of
 from pairloop_plugins.label_studio.connect import Rehearsed, changing, connect
@@ -33,8 +34,14 @@ class LabelStudioBackend:
         Raises:
             ConfigError: there is no token. MissingExtra: httpx is not installed.
         """
+        adopting = options.adopt != "no"
         self.capabilities = Capabilities(
-            idempotent_publish=True, lookup=True, cancel=True, prelabels=True, chunk=options.chunk
+            idempotent_publish=True,
+            lookup=True,
+            cancel=not adopting,
+            prelabels=not adopting or "predictions" in options.adopt_order,
+            chunk=options.chunk,
+            holds_votes=options.adopt == "all",
         )
         self._options, self._context = options, context
         transport = connect(options, context.base, **extra)
@@ -44,8 +51,10 @@ class LabelStudioBackend:
         campaign = context.campaign
         sleeping = {"sleep": extra["sleep"]} if "sleep" in extra else {}
         self._push = Push(self._api, self._ledger, campaign, options, **sleeping)
-        self._pull = Pull(self._api, self._ledger, campaign, options)
-        self._predictions = Predictions(self._api, self._ledger, campaign, options)
+        self._adoption = Adoption(self._api, self._ledger, options) if adopting else None
+        self._pull = (AdoptingPull if adopting else Pull)(self._api, self._ledger, campaign, options)
+        guessing = AdoptedPredictions if adopting else Predictions
+        self._predictions = guessing(self._api, self._ledger, campaign, options)
         self._draining = False
         self._version: str | None = None
 
@@ -56,6 +65,11 @@ class LabelStudioBackend:
         if not tasks:
             return Published({})
         self._require_project()
+        if self._adoption is not None:
+            published = self._adoption.link(tasks)
+            guesses = {t.key: t.prelabel for t in tasks if t.prelabel is not None and t.key in published.remote_ids}
+            self._predictions.renew(guesses)
+            return published
         published = self._push.send(tasks)
         models = {
             task.prelabel.model for task in tasks if task.prelabel is not None and task.key in published.remote_ids
@@ -70,8 +84,17 @@ class LabelStudioBackend:
             return {}
         self._require_project()
         known = self._ledger.primary(keys)
+        if self._adoption is not None:
+            return as_mapping(known)
         found = self._push.find([key for key in keys if key not in known])
         return as_mapping({**known, **found})
+
+    def sides(self, questions: Sequence[tuple[PromptContent, str, str]]) -> Sequence[bool | None]:
+        """Whether the second text is the left one in a task of theirs; None for questions that become tasks of ours."""
+        if self._adoption is None:
+            return [None] * len(questions)
+        self._require_project()
+        return self._adoption.sides(questions)
 
     def poll(self, cursor: str | None) -> Page:
         """Read what is new on the server, and give the answers behind the cursor."""
@@ -85,7 +108,7 @@ class LabelStudioBackend:
 
     def cancel(self, keys: Collection[str]) -> Collection[str]:
         """Delete tasks that hold no annotation, skip or draft; a last look is taken at each right before."""
-        if not keys:
+        if not keys or self._adoption is not None:
             return []
         self._require_project()
         self._look_at(keys)
@@ -122,11 +145,12 @@ class LabelStudioBackend:
 
     def writes(self, tasks: Sequence[Task]) -> Sequence[str]:
         """What publishing these tasks would write, and what a rehearsal has left out so far."""
-        project, said = self._options.project, []
-        for start in range(0, len(tasks), self._options.chunk):
-            chunk = tasks[start : start + self._options.chunk]
-            guesses = sum(task.prelabel is not None for task in chunk)
-            said.append(f"POST {len(chunk)} tasks to project {project}, {guesses} of them with a prediction")
+        project = self._options.project
+        if self._adoption is None:
+            said = self._imports(tasks)
+        else:
+            guesses = sum(task.prelabel is not None for task in tasks)
+            said = [f"POST {guesses} predictions to tasks of yours in project {project}"] if guesses else []
         models = sorted({task.prelabel.model for task in tasks if task.prelabel is not None})
         for model in models:
             settings = self._predictions.settings(version_of(model, self._context.campaign), {})
@@ -134,6 +158,16 @@ class LabelStudioBackend:
                 said.append(changing(project or 0, settings))
         planned = self._api.planned if isinstance(self._api, Rehearsed) else []
         return [*said, *planned]
+
+    def _imports(self, tasks: Sequence[Task]) -> list[str]:
+        said = []
+        for start in range(0, len(tasks), self._options.chunk):
+            chunk = tasks[start : start + self._options.chunk]
+            guesses = sum(task.prelabel is not None for task in chunk)
+            said.append(
+                f"POST {len(chunk)} tasks to project {self._options.project}, {guesses} of them with a prediction"
+            )
+        return said
 
     def read_export(self, path: Path) -> Sequence[Annotation]:
         """The votes in a JSON export of the project."""

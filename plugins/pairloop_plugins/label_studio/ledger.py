@@ -54,6 +54,13 @@ CREATE INDEX IF NOT EXISTS answer_remote ON answer (remote);
 CREATE INDEX IF NOT EXISTS answer_task ON answer (task);
 CREATE VIEW IF NOT EXISTS standing AS
     SELECT * FROM answer WHERE seq IN (SELECT max(seq) FROM answer GROUP BY remote) AND deleted = 0;
+CREATE TABLE IF NOT EXISTS adopted (
+    task INTEGER PRIMARY KEY,      -- a task of theirs
+    content TEXT NOT NULL,         -- digest of the texts as the campaign knows them
+    texts TEXT NOT NULL,           -- digest of the texts as they are on the server
+    unread INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX IF NOT EXISTS adopted_content ON adopted (content);
 CREATE TABLE IF NOT EXISTS problem (
     task INTEGER NOT NULL, what TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (task, what)
 ) WITHOUT ROWID;
@@ -81,6 +88,14 @@ class Copy:
     key: str
     labelled: bool
     seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A task of theirs that may carry a question; ``texts``: digest of what it says."""
+
+    id: int
+    texts: str
 
 
 class Ledger:
@@ -240,6 +255,36 @@ class Ledger:
         self._db.execute("DELETE FROM problem WHERE task = ?", (task,))
         rows = [(task, what, text) for what, text in sorted(problems.items())]
         self._db.executemany("INSERT INTO problem VALUES (?, ?, ?)", rows)
+
+    # -------------------------------------------------------------------------------------- adopted tasks
+
+    def adopt(self, tasks: Sequence[tuple[str, Adopted]]) -> None:
+        """Remember tasks of theirs by content; those that are known stay as they are."""
+        self._db.executemany(
+            "INSERT INTO adopted (task, content, texts) VALUES (?, ?, ?) ON CONFLICT (task) DO NOTHING",
+            [(task.id, content, task.texts) for content, task in tasks],
+        )
+
+    def adopted(self, contents: Collection[str]) -> dict[str, list[Adopted]]:
+        """Tasks by content, the oldest first."""
+        rows = self._select("SELECT content, task, texts FROM adopted WHERE content IN", contents)
+        found: dict[str, list[Adopted]] = {}
+        for content, task, texts in sorted(rows, key=lambda row: row[1]):
+            found.setdefault(content, []).append(Adopted(int(task), str(texts)))
+        return found
+
+    def linked(self) -> set[int]:
+        """Tasks that carry a question."""
+        return {int(row[0]) for row in self._db.execute("SELECT id FROM task")}
+
+    def unread(self) -> list[int]:
+        """Linked tasks whose earlier answers were not read yet."""
+        rows = self._db.execute("SELECT task FROM adopted JOIN task ON id = task WHERE unread = 1 AND gone = 0")
+        return sorted(int(row[0]) for row in rows)
+
+    def set_read(self, tasks: Collection[int]) -> None:
+        """The earlier answers to these were read."""
+        self._db.executemany("UPDATE adopted SET unread = 0 WHERE task = ?", [(task,) for task in tasks])
 
     # ------------------------------------------------------------------------------------------ answers
 

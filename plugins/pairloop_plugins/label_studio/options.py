@@ -77,9 +77,9 @@ class LabelStudioOptions(Options):
     adopt: Literal["no", "unlabelled", "all"] = "no"
     """Ask about tasks that are in the project already, without importing any: those that nobody has answered, or all,
     whose answers then count as votes. They are never changed, copied or deleted."""
-    adopt_order: tuple[Literal["predictions", "view"], ...] = ()
-    """How adopted tasks may be put into the campaign's order: by predictions that are added to them, by a tab of the
-    data manager that lists the open questions; neither without being named."""
+    adopt_order: tuple[Literal["predictions"], ...] = ()
+    """How adopted tasks may be put into the campaign's order: by predictions that are added to them. Without, nothing
+    is added to them, and people answer in the order of the project."""
     mapping: MappingOptions = MappingOptions()
     """What the labeling config means, where it is not pairloop's own."""
     markdown: bool = False

@@ -45,9 +45,9 @@ class Pull:
         with self._ledger.transaction():
             self._ledger.set_fact("pulls", str(self._number() + 1))
         cursor = self._ledger.fact("cursor")
-        since = None if cursor is None else _moment(cursor) - timedelta(seconds=self._options.overlap)
+        since = None if cursor is None else moment_of(cursor) - timedelta(seconds=self._options.overlap)
         self.read(since)
-        started = _server_time(at)
+        started = server_time(at)
         if started is not None:
             with self._ledger.transaction():
                 self._advance(started)
@@ -56,7 +56,7 @@ class Pull:
 
     def _advance(self, moment: datetime) -> None:
         before = self._ledger.fact("cursor")
-        if before is None or moment > _moment(before):
+        if before is None or moment > moment_of(before):
             self._ledger.set_fact("cursor", moment.isoformat())
 
     def check_config(self, config: str) -> None:
@@ -73,20 +73,24 @@ class Pull:
         with self._ledger.transaction():
             self._ledger.set_fact("config", config)
 
+    def scope(self) -> list[Json]:
+        """The filter for tasks that may be ours."""
+        return [by_campaign(self._campaign)]
+
     # ----------------------------------------------------------------------------------------- reading
 
     def read(self, since: datetime | None) -> None:
         """All tasks of the campaign that changed after ``since``, page after page."""
         moment, number, size = since, 1, self._options.page
         while True:
-            items = [by_campaign(self._campaign), *([changed_after(moment)] if moment is not None else [])]
+            items = [*self.scope(), *([changed_after(moment)] if moment is not None else [])]
             tasks, _ = self._api.annotated(items, "tasks:updated_at", size, number)
             if tasks:
                 self.take(tasks, cursor=_updated(tasks[-1]))
                 failpoint("label_studio.page_stored")
             if len(tasks) < size:
                 return
-            last = _moment(_updated(tasks[-1])) - _TICK
+            last = moment_of(_updated(tasks[-1])) - _TICK
             if moment is None or last > moment:
                 moment, number = last, 1
             else:
@@ -101,7 +105,7 @@ class Pull:
             for task in tasks:
                 self._take(task)
             if cursor is not None:
-                self._advance(_moment(cursor))
+                self._advance(moment_of(cursor))
             failpoint("label_studio.before_page_commit")
 
     def _take(self, task: Json) -> None:
@@ -182,7 +186,7 @@ class Pull:
         failpoint("label_studio.swept")
 
     def _listed(self) -> set[int]:
-        return {task for page in self._api.ids([by_campaign(self._campaign)], 5000) for task in page}
+        return {task for page in self._api.ids(self.scope(), 5000) for task in page}
 
     def _lose(self, missing: Collection[int]) -> None:
         """Tasks that a list did not name: gone only when asking for each, or a second list, says so as well."""
@@ -252,7 +256,12 @@ def _updated(task: Json) -> str:
     return value
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """A time as the server writes it.
+
+    Raises:
+        BackendUnavailable: it is none.
+    """
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -260,7 +269,7 @@ def _moment(text: str) -> datetime:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _server_time(header: str | None) -> datetime | None:
+def server_time(header: str | None) -> datetime | None:
     """The header Date; what the server did up to a second before it was all visible."""
     try:
         found = parsedate_to_datetime(header) if header else None

@@ -81,7 +81,9 @@ def _attached(
         f"Attached to project {options.project} {title!r}: {options.url}projects/{options.project}/data",
         *_uses(options),
     )
-    return Prepared(made, told, found.guessed)
+    if options.adopt == "no":
+        return Prepared(made, told, found.guessed)
+    return Prepared(made, told, found.guessed, data={"source": "label-studio", "options": dict(made)})
 
 
 def _uses(options: LabelStudioOptions) -> tuple[str, ...]:
