@@ -1,6 +1,6 @@
 """``make test-live``: boot a real Label Studio and run the tests of the backend against it.
 
-python tests/live/run.py VENV [--all | arguments of pytest]
+python tests/live/run.py VENV [--all] [arguments of pytest]
 
 Without arguments: a share of a few minutes, what only a real server can show and the contract of backends. With
 ``--all``: every test of the backend.
@@ -34,8 +34,8 @@ def main() -> int:
             }
             unit = HERE.parent / "unit" / "plugins_label_studio"
             tests = arguments or [str(HERE), str(unit / "test_contract.py")]
-            if arguments == ["--all"]:
-                tests = [str(HERE), str(unit), "-m", "not slow"]
+            if arguments[:1] == ["--all"]:
+                tests = [str(HERE), str(unit), "-m", "not slow", *arguments[1:]]
             return subprocess.run(
                 [sys.executable, "-m", "pytest", "-q", *tests], env=environment, check=False
             ).returncode
