@@ -25,6 +25,7 @@ class TestEncoder(Contract):
         return quick(bert)
 
 
+@pytest.mark.slow
 class TestCausalEnsemble(Contract):
     @pytest.fixture
     def options(self, llama):
