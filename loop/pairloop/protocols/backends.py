@@ -1,6 +1,6 @@
 """Annotation backends: where people (or simulators) answer."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -162,6 +162,21 @@ class ReadsExports(Protocol):
         Raises:
             DataError: it is no such file.
         """
+
+
+Guess = Callable[[Sequence[tuple[PromptContent, str, str]]], tuple[str, Sequence[float]] | None]
+"""(prompt, left, right) to artifact of the current reward model and P(left is better); None before the first fit."""
+
+ModelServer = Callable[[str, Any], Any | None]
+"""(path, JSON that was sent) to the JSON answer; None where nothing is at that path. Called by several threads."""
+
+
+@runtime_checkable
+class ServesModel(Protocol):
+    """A backend whose server can ask for the current reward model's guesses over HTTP; optional."""
+
+    def model_server(self, guess: Guess) -> ModelServer:
+        """What answers; nothing that it is sent is kept or logged, since there may be tokens in it."""
 
 
 @runtime_checkable

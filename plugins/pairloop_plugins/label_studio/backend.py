@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pairloop.errors import ConfigError
-from pairloop.protocols import BackendContext, Capabilities, Check, Published
+from pairloop.protocols import BackendContext, Capabilities, Check, Guess, ModelServer, Published
 from pairloop.records import Annotation, Page, Prelabel, PromptContent, Task
 from pairloop_plugins.label_studio.adopt import AdoptedPredictions, AdoptingPull, Adoption
 from pairloop_plugins.label_studio.api import IN_LIST, Api, among, by_campaign
@@ -17,6 +17,8 @@ from pairloop_plugins.label_studio.options import LabelStudioOptions
 from pairloop_plugins.label_studio.predictions import Predictions
 from pairloop_plugins.label_studio.pull import Pull
 from pairloop_plugins.label_studio.push import Push
+
+LEDGER = "label-studio.db"
 
 
 class LabelStudioBackend:
@@ -47,7 +49,7 @@ class LabelStudioBackend:
         transport = connect(options, context.base, **extra)
         made = Rehearsed if context.rehearsal else Api
         self._api: Api = made(transport, options.project or 0)
-        self._ledger = Ledger(context.folder / "label-studio.db")
+        self._ledger = Ledger(context.folder / LEDGER)
         campaign = context.campaign
         sleeping = {"sleep": extra["sleep"]} if "sleep" in extra else {}
         self._push = Push(self._api, self._ledger, campaign, options, **sleeping)
@@ -168,6 +170,12 @@ class LabelStudioBackend:
                 f"POST {len(chunk)} tasks to project {self._options.project}, {guesses} of them with a prediction"
             )
         return said
+
+    def model_server(self, guess: Guess) -> ModelServer:
+        """What answers as an ML backend of Label Studio."""
+        from pairloop_plugins.label_studio.ml_backend import MlBackend
+
+        return MlBackend(guess, self._options, self._context.campaign, self._context.folder / LEDGER)
 
     def read_export(self, path: Path) -> Sequence[Annotation]:
         """The votes in a JSON export of the project."""
