@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support.fault_proxy import Fault, proxying
 from support.studio import Studio, question
 
 from pairloop.cli.app import cli
@@ -132,3 +133,29 @@ def test_files_that_are_no_export(studio: Studio, tmp_path: Path, content: str) 
     (tmp_path / "x.json").write_text(content, encoding="utf-8")
     with pytest.raises(DataError):
         studio.backend(tmp_path, studio.options()).read_export(tmp_path / "x.json")  # type: ignore[attr-defined]
+
+
+def test_the_token_is_in_no_output_report_or_traceback(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of commands that work, that fail, and that show their tracebacks."""
+    folder = tmp_path / f"canary-{tmp_path.parent.name}"
+    with proxying(studio.url) as proxy:
+        said = [run("init", str(folder), "--backend", "label-studio", "--set", f"url={proxy.url}", "--debug")]
+        file = folder / "campaign.toml"
+        file.write_text(file.read_text(encoding="utf-8").replace("size = 50", "size = 3"), encoding="utf-8")
+        said += [run("run", str(folder), "--debug"), run("report", str(folder)), run("status", str(folder), "--json")]
+        for fate in ("unauthorized", "before-html"):
+            proxy.faults = [Fault(".", fate, 0)]
+            for command in (("run",), ("pull",), ("pull", "--dry-run"), ("doctor",)):
+                monkeypatch.setattr("pairloop_plugins.label_studio.transport._FIRST_WAIT", 0.0)
+                said.append(
+                    run(command[0], str(folder), *command[1:], *(("--debug",) if command[0] != "doctor" else ()))
+                )
+    assert [ended.exit_code for ended in said[:4]] == [0, 3, 0, 0], said[1].output
+    assert all(ended.exit_code for ended in said[4:])
+    shown = "".join(ended.output + ended.stderr + str(ended.exception) for ended in said)
+    kept = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert "Traceback" in shown
+    assert studio.token not in shown
+    assert studio.token.encode() not in kept
