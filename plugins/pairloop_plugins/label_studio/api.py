@@ -8,7 +8,10 @@ from typing import Any
 from pairloop.errors import BackendRejected
 from pairloop_plugins.label_studio.transport import Answer, Refused, Transport, Unreached
 
-_SETTINGS = "id,title,label_config,model_version,sampling,show_collab_predictions,maximum_annotations,enable_empty_annotation"  # without ``include`` the server also counts all tasks and annotations
+# Without ``include`` the server also counts all tasks and annotations.
+_SETTINGS = (
+    "id,title,label_config,model_version,sampling,show_collab_predictions,maximum_annotations,enable_empty_annotation"
+)
 IN_LIST = 200
 """Keys a query: the request line stays under the 8 KiB that proxies take."""
 

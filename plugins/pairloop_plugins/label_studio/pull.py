@@ -169,7 +169,7 @@ class Pull:
         last = float(self._ledger.fact("swept") or 0.0)
         moment, doubt = now_time().timestamp(), self._ledger.last_doubt()
         due = moment - last >= 60.0 * self._options.sweep_minutes or (doubt is not None and doubt > last)
-        if not due and self._api.count([by_campaign(self._campaign)]) == len(self._ledger.live()):
+        if not due and self._as_expected():
             self._remove_surplus()
             return
         listed = self._listed()
@@ -184,6 +184,20 @@ class Pull:
         with self._ledger.transaction():
             self._ledger.set_fact("swept", repr(moment))
         failpoint("label_studio.swept")
+
+    def _as_expected(self) -> bool:
+        """Whether the project holds as many tasks as it should.
+
+        Counting all is quick, counting ours reads the data of each: it is done when the number of all has changed.
+        """
+        ours, others = len(self._ledger.live()), int(self._ledger.fact("others") or 0)
+        total = self._api.count([])
+        if total == ours + others:
+            return True
+        found = self._api.count([by_campaign(self._campaign)])
+        with self._ledger.transaction():
+            self._ledger.set_fact("others", str(total - found))
+        return found == ours
 
     def _listed(self) -> set[int]:
         return {task for page in self._api.ids(self.scope(), 5000) for task in page}

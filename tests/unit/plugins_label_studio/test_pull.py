@@ -403,3 +403,22 @@ def test_an_answer_of_another_shape_changes_nothing(asked: Callable[..., Asked],
             here.new()
     fake.fake._list_tasks = list_tasks  # type: ignore[union-attr,method-assign]
     assert len(here.new()) == 1
+
+
+def test_tasks_of_others_that_come_and_go_cost_one_look(asked: Callable[..., Asked], studio: Studio) -> None:
+    """A copy of ours is noticed beside them all the same."""
+    here = asked(sweep_minutes=10_000)
+    here.new()
+    fields = {"prompt": "p", "left": "l", "right": "r"}
+    studio._ok(studio.http.post(f"/api/projects/{here.options.project}/import", json=[{"data": fields}] * 4))
+    listed: list[int] = []
+    ids = here.backend._api.ids
+    here.backend._api.ids = lambda *asked: (listed.append(1), ids(*asked))[1]  # type: ignore[method-assign]
+    here.new()
+    here.new()
+    assert not listed
+    copy = studio.copy(here.options.project, here.id(0))
+    for _ in range(3):
+        here.new()
+    assert not listed, "the pull itself has seen the copy"
+    assert copy not in {task["id"] for task in studio.tasks(here.options.project)}
