@@ -27,6 +27,7 @@ from pairloop.protocols import TellsWrites
 from pairloop.records import Assignment, Task
 from pairloop.states import AssignmentState, RoundState
 from pairloop.steps import judge
+from pairloop.steps.prelabels import renew
 from pairloop.store import Store
 from pairloop.store.database import FILE_NAME
 
@@ -76,7 +77,7 @@ def _with_absolute_data(folder: Path) -> str:
 def next_move(folder: Path) -> dict[str, Any]:
     """What ``run`` or ``step`` would do next, with the questions that it would publish."""
     known = has_database(campaign_folder(folder))  # keys depend on the campaign's id, which the first run draws
-    with rehearsal(folder) as campaign:
+    with rehearsal(folder, with_backend=True) as campaign:
         latest = campaign.store.rounds.latest()
         open_state = None if latest is None or latest.state.is_terminal else latest.state
         if open_state in (None, RoundState.SELECTING):
@@ -125,9 +126,15 @@ def _selection(campaign: Campaign, known: bool) -> dict[str, Any]:
 
 
 def _writes(campaign: Campaign, tasks: Sequence[Task]) -> list[str]:
-    """Every write to a server that publishing would make, where the backend has one."""
-    backend = campaign.parts.backend
-    return list(backend.writes(tasks)) if tasks and isinstance(backend, TellsWrites) else []
+    """Every write to a server that publishing would make, new guesses at open questions included.
+
+    Only a backend that tells its writes is asked: it heeds `BackendContext.rehearsal`.
+    """
+    backend, latest = campaign.parts.backend, campaign.store.rounds.latest()
+    if not tasks or latest is None or not isinstance(backend, TellsWrites):
+        return []
+    renew(campaign.context, latest)
+    return list(backend.writes(tasks))
 
 
 def _judge(campaign: Campaign, number: int) -> dict[str, Any] | None:

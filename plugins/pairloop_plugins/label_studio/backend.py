@@ -159,7 +159,7 @@ class LabelStudioBackend:
             if settings:
                 said.append(changing(project or 0, settings))
         planned = self._api.planned if isinstance(self._api, Rehearsed) else []
-        return [*said, *planned]
+        return list(dict.fromkeys([*said, *planned]))
 
     def _imports(self, tasks: Sequence[Task]) -> list[str]:
         said = []

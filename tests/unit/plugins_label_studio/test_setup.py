@@ -159,3 +159,28 @@ def test_the_token_is_in_no_output_report_or_traceback(
     assert "Traceback" in shown
     assert studio.token not in shown
     assert studio.token.encode() not in kept
+
+
+def test_a_dry_run_tells_of_new_guesses_too(fake: Studio, tmp_path: Path) -> None:
+    """Questions of the round before that stay open get the new model's guess with the next batch."""
+    folder = tmp_path / f"guesses-{tmp_path.parent.name}"
+    assert run("init", str(folder), "--backend", "label-studio", "--set", f"url={fake.url}").exit_code == 0
+    file = folder / "campaign.toml"
+    text = (
+        file.read_text(encoding="utf-8")
+        .replace("size = 50", "size = 12")
+        .replace("close_share = 1.0", "close_share = 0.8")
+    )
+    file.write_text(text, encoding="utf-8")
+    assert run("run", str(folder)).exit_code == 3
+    project = int(text.split("project = ")[1].split()[0])
+    for index, task in enumerate(fake.tasks(project)[:10]):
+        fake.vote(task["id"], (Choice.LEFT, Choice.RIGHT)[index % 2])
+    while "trained on" not in (ended := run("step", str(folder), "--once")).output:
+        assert ended.exit_code in (0, 3), ended.output
+    before = fake.tasks(project)
+    writes = facts("run", str(folder), "--dry-run")["writes"]
+    assert f"POST 2 predictions to project {project}" in writes
+    assert sum(write.startswith("PATCH") for write in writes) == 1
+    assert any(write.startswith("POST 12 tasks") for write in writes)
+    assert fake.tasks(project) == before
