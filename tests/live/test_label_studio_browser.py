@@ -73,12 +73,12 @@ def page(studio: Studio) -> Iterator[Any]:
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         made = browser.new_page(viewport={"width": 1280, "height": 900})
-        made.set_default_timeout(60_000)
+        made.set_default_timeout(30_000)
         made.goto(f"{studio.url}/user/login/")
         made.fill("input[name=email]", EMAIL)
         made.fill("input[name=password]", PASSWORD)
         made.click("[type=submit]")
-        made.wait_for_url("**/projects**")
+        made.wait_for_url(lambda url: "/user/login" not in url, wait_until="commit")
         yield made
         browser.close()
 
@@ -132,10 +132,13 @@ def test_whatever_responses_hold_is_text(studio: Studio, page: Any, beacon: str,
     for task, name in zip(tasks, ("long", "short", "empty", "rtl", "code", "chat", "html"), strict=True):
         open_task(page, studio, options.project, ids[task.key])
         shown = page.inner_text("body")
+        page.wait_for_timeout(500)  # for the screenshot: it fades in
         shoot(page, name)
         for text in (task.left, task.right):
             for line in text.splitlines():
-                assert line.strip()[:200] in shown, f"{name}: {line[:80]!r}"
+                assert line in shown, f"{name}: {line[:80]!r}"
+        direction = "getComputedStyle(document.querySelector('.pl-column span')).unicodeBidi"
+        assert page.evaluate(direction) == "plaintext", "each line in the direction of its script"
         left, right = (page.get_by_text(side, exact=True).first.bounding_box() for side in "AB")
         assert left["x"] < right["x"], "side by side, A on the left"
         assert abs(left["y"] - right["y"]) < 2
