@@ -120,10 +120,16 @@ def _compares(parsed: Parsed, control: Control, fixed: Found) -> Found | None:
 
 
 def _meanings(control: Control) -> dict[str, Choice] | None:
-    said = {value: meaning(value) for value in control.values}
+    said = {value: _agreed(value, label) for value, label in zip(control.values, control.labels, strict=True)}
     sure = {value: choice for value, choice in said.items() if choice is not None}
     whole = len(sure) == len(control.values) and {Choice.LEFT, Choice.RIGHT} <= set(sure.values())
     return sure if whole else None
+
+
+def _agreed(value: str, label: str) -> Choice | None:
+    """What people see decides; an alias that says something else makes it uncertain."""
+    seen, stored = meaning(label), meaning(value)
+    return None if seen is not None and stored not in (None, seen) else seen or stored
 
 
 def _pairs_of_ratings(parsed: Parsed) -> list[Found]:
@@ -231,7 +237,8 @@ def _names(parsed: Parsed) -> str:
 def _looked_at(parsed: Parsed) -> str:
     said = []
     for control in parsed.controls.values():
-        unsure = [value for value in control.values if control.tag == "Choices" and meaning(value) is None]
+        values = zip(control.values, control.labels, strict=True) if control.tag == "Choices" else ()
+        unsure = [label for value, label in values if _agreed(value, label) is None]
         more = f" with {', '.join(map(repr, unsure[:5]))}" if unsure else ""
         said.append(f'{control.tag} "{control.name}"{more}')
     return ", ".join(said) or "it has none"

@@ -28,13 +28,14 @@ def own_config(*, markdown: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control of a config: what it is about, and its values (aliases where there are any)."""
+    """A control of a config: what it is about, its values (aliases where there are any), and what people see."""
 
     name: str
     tag: str
     to_names: tuple[str, ...]
     values: tuple[str, ...]
     single: bool
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,11 @@ def parse(config: str) -> Parsed:
 
 def _control(element: Element, name: str) -> Control:
     to_names = tuple(part.strip() for part in (element.get("toName") or "").split(",") if part.strip())
-    values = tuple(
-        child.get("alias") or child.get("value") or "" for child in element.iter() if child.tag in ("Choice", "Label")
-    )
+    choices = [child for child in element.iter() if child.tag in ("Choice", "Label")]
+    values = tuple(child.get("alias") or child.get("value") or "" for child in choices)
+    labels = tuple(child.get("value") or "" for child in choices)
     single = (element.get("choice") or "single") in ("single", "single-radio")
-    return Control(name, str(element.tag), to_names, values, single)
+    return Control(name, str(element.tag), to_names, values, single, labels)
 
 
 def _root(config: str) -> Element:

@@ -13,6 +13,7 @@ from pairloop.protocols import Preparing
 from pairloop.records import Choice
 from pairloop_plugins.label_studio.attach import meaning, propose
 from pairloop_plugins.label_studio.codec import Unreadable, said
+from pairloop_plugins.label_studio.labeling import parse
 from pairloop_plugins.label_studio.options import LabelStudioOptions, MappingOptions
 from pairloop_plugins.label_studio.setup import prepare
 
@@ -69,6 +70,24 @@ def test_a_config_is_understood(config: str, kind: str, preference: str, fields:
     assert mapping.rating is None
     assert found.guessed, "somebody has to say yes"
     assert propose(config, mapping.model_copy()).mapping == mapping
+
+
+def test_what_people_see_decides_and_what_is_stored_must_not_disagree() -> None:
+    aliased = CHOICES.replace('value="Answer 1 is better"', 'value="Answer 1 is better" alias="v17"')
+    assert propose(aliased, MappingOptions()).mapping.choices["v17"] is Choice.LEFT
+    with pytest.raises(ConfigError, match="Answer 1 is better"):
+        propose(aliased.replace("v17", "right"), MappingOptions())
+
+
+@pytest.mark.parametrize("config", [CHOICES, PAIRWISE, RATINGS, RANKER])
+def test_the_sdk_of_label_studio_reads_the_same(config: str) -> None:
+    """Its ``LabelInterface``, where it is installed; the project does not need it."""
+    interface = pytest.importorskip("label_studio_sdk.label_interface").LabelInterface(config)
+    parsed = parse(config)
+    assert {c.name: (c.tag, tuple(c.to_name), set(c.labels)) for c in interface.controls} == {
+        c.name: (c.tag, c.to_names, set(c.values)) for c in parsed.controls.values()
+    }
+    assert {o.name: o.value[1:] for o in interface.objects} == parsed.field_of
 
 
 def test_what_is_given_is_not_asked_again() -> None:
