@@ -19,6 +19,7 @@ from pairloop.states import AssignmentState
 from pairloop.store.database import Database, Row
 
 GENESIS = "0" * 64
+_ALL = 2**62
 _HEAD = "annotation_head"
 _CONTENT_FIELDS = (
     "key", "backend", "remote_id", "revision", "annotator", "choice", "kind", "strength", "prompt_rating", "reason",
@@ -49,11 +50,22 @@ class Ingested:
         return self.new + self.revised + self.retracted
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Votes that stood when the log was read: stamp of the decisions, last row, rows with content."""
+
+    stamp: tuple[int, ...]
+    last: int
+    rows: int
+    votes: list[Vote]
+
+
 class AnnotationLog:
     """Writes and reads annotations."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._known: dict[str, _Known] = {}
 
     # ------------------------------------------------------------------------------------------ writing
 
@@ -181,16 +193,35 @@ class AnnotationLog:
         return self._votes_of("s.arm = 'judge'", up_to)
 
     def _votes_of(self, which: str, up_to: int | None) -> list[Vote]:
-        def read(limit: int) -> list[Vote]:
-            return [_vote(row) for row in self._db.rows(_VOTES_SQL.format(which=which), (limit, limit))]
+        if up_to is not None and self._superseded_since(up_to):
+            return self._read(which, 0, up_to)
+        return [vote for vote in self._current(which) if up_to is None or vote.seq <= up_to]
 
-        if up_to is not None and self._changed_since(up_to):
-            return read(up_to)
-        # Nothing that a vote takes from assignments and pairs ever changes.
-        now = self._db.kept(f"votes where {which}", ("annotations", "annotator_decisions"), lambda: read(2**62))
-        return [vote for vote in now if up_to is None or vote.seq <= up_to]
+    def _current(self, which: str) -> list[Vote]:
+        """All votes that stand; of a log that only grew since it was read last, the new rows are read alone.
 
-    def _changed_since(self, seq: int) -> bool:
+        Nothing that a vote takes from assignments and pairs ever changes.
+        """
+        stamp, last = self._db.stamp("annotator_decisions"), self.last_seq()
+        known = self._known.get(which)
+        if known is None or known.stamp != stamp or known.rows != self._rows(known.last) or last < known.last \
+                or self._superseded_since(known.last):  # fmt: skip
+            votes = self._read(which, 0, _ALL)
+        elif last == known.last:
+            return known.votes
+        else:
+            votes = known.votes + self._read(which, known.last, _ALL)
+        self._known[which] = _Known(stamp, last, self._rows(last), votes)
+        return votes
+
+    def _read(self, which: str, after: int, limit: int) -> list[Vote]:
+        return [_vote(row) for row in self._db.rows(_VOTES_SQL.format(which=which), (limit, limit, after))]
+
+    def _rows(self, up_to: int) -> int:
+        """Rows with content: erased ones have none."""
+        return int(self._db.value("SELECT count(*) FROM annotations WHERE seq <= ?", (up_to,)))
+
+    def _superseded_since(self, seq: int) -> bool:
         """True when a row up to this one was superseded by a later one."""
         sql = "SELECT 1 FROM annotations WHERE superseded_by > ? AND seq <= ? LIMIT 1"
         return bool(self._db.value(sql, (seq, seq)))
@@ -263,7 +294,7 @@ _VOTES_SQL = """
     LEFT JOIN annotator_decisions d
       ON d.id = (SELECT max(e.id) FROM annotator_decisions e WHERE e.annotator = a.annotator)
     WHERE a.seq <= ? AND a.deleted = 0 AND (a.superseded_by IS NULL OR a.superseded_by > ?)
-        AND {which}
+        AND a.seq > ? AND {which}
     ORDER BY a.seq
 """
 

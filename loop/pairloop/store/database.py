@@ -68,13 +68,17 @@ class Database:
         row = self.row(sql, parameters)
         return None if row is None else row[0]
 
+    def stamp(self, *tables: str) -> tuple[int, ...]:
+        """Numbers that change with every write to one of these tables, and whenever another process writes anything."""
+        return (int(self.value("PRAGMA data_version")), self._rollbacks, *(self._writes[table] for table in tables))
+
     def kept(self, name: str, tables: Sequence[str], build: Callable[[], T]) -> T:
         """What ``build`` made of these tables, built again after any write to one of them, by whatever process.
 
         For what is read several times a round and takes seconds in a large campaign. ``build`` must read nothing else
         that can change, and nobody may change what it returns.
         """
-        stamp = (int(self.value("PRAGMA data_version")), self._rollbacks, *(self._writes[table] for table in tables))
+        stamp = self.stamp(*tables)
         if name not in self._kept or self._kept[name][0] != stamp:
             self._kept[name] = (stamp, build())
         found: Any = self._kept[name][1]

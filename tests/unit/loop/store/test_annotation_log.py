@@ -269,3 +269,46 @@ def test_readers_see_the_log_without_the_lock(campaign: Campaign, backend: Scrip
     campaign.tell(backend.answer(keys(campaign)))
     with Store.open_readonly(campaign.folder) as reader:
         assert reader.annotations.verify() == 6
+
+
+# ------------------------------------------------------------------------------------ votes kept in memory
+
+
+def test_votes_in_memory_are_those_in_the_file(campaign: Campaign, backend: Scripted) -> None:
+    """After every kind of change: new rows, revisions, retractions, decisions, erasure, and a transaction undone."""
+    log = campaign.store.annotations
+
+    def agree() -> None:
+        for up_to in (None, 2, 4):
+            with Store.open_readonly(campaign.folder) as fresh:
+                assert log.votes(up_to=up_to) == fresh.annotations.votes(up_to=up_to)
+                assert log.standing(up_to=up_to) == fresh.annotations.standing(up_to=up_to)
+
+    agree()
+    answers = backend.answer(keys(campaign))
+    campaign.tell(answers[:2])
+    agree()
+    campaign.tell(answers[2:])
+    agree()
+    campaign.tell([replace(answers[1], revision="2", choice=Choice.TIE)])
+    agree()
+    campaign.tell([replace(answers[0], revision="2", deleted=True)])
+    agree()
+    campaign.decide_annotator(answers[3].annotator, excluded=True, decided_by="test")
+    agree()
+    assert any(vote.excluded for vote in log.votes())
+    with campaign.store.transaction():
+        log.erase([3])
+    agree()
+
+    def undone() -> None:
+        with campaign.store.transaction():
+            log.ingest([replace(answers[4], revision="3", choice=Choice.SKIP)], during=1)
+            assert any(vote.choice is Choice.SKIP for vote in log.standing())
+            raise RuntimeError("undone")
+
+    with pytest.raises(RuntimeError):
+        undone()
+    agree()
+    log.votes().clear()
+    agree()
