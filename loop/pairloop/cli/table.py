@@ -10,7 +10,9 @@ _HERE = "pairloop.cli"
 COMMANDS: dict[str, Entry] = {
     "init": Entry(f"{_HERE}.init:init", "Write a commented campaign.toml that runs.", "Run a campaign"),
     "run": Entry(f"{_HERE}.run:run", "Go on until the campaign is finished or waits for people.", "Run a campaign"),
-    "listen": Entry(f"{_HERE}.listen:listen", "Run, and poll at once when a webhook arrives.", "Run a campaign"),
+    "listen": Entry(
+        f"{_HERE}.listen:listen", "Run the campaign, and poll at once when a webhook arrives.", "Run a campaign"
+    ),
     "step": Entry(f"{_HERE}.run:step", "Make one tick, for cron.", "Run a campaign"),
     "pull": Entry(f"{_HERE}.pull:pull", "Fetch votes without moving the round.", "Run a campaign"),
     "tune": Entry(f"{_HERE}.tune:tune", "Tune the policy now, whatever the gate says.", "Run a campaign"),
