@@ -59,7 +59,9 @@ class CurationConfig(Options):
     cut_off: Curation = "report"
     """Responses that end in the middle of a sentence or a code block where those beside them do not."""
     other_language: Curation = "report"
-    """Responses in another script than their prompt; languages of one script are not told apart."""
+    """Responses in another script than their prompt; with ``languages``, in another language."""
+    languages: bool = False
+    """Tell languages of one script apart, too; needs pairloop[languages]."""
     wrong_encoding: Curation = "report"
     """Responses with replacement characters, or with UTF-8 that was read as cp1252."""
     near_duplicate: Curation = "report"

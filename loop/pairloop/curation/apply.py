@@ -171,9 +171,18 @@ def _reasons(
     if config.cut_off != "off":
         yield "cut_off", checks.cut_off(text, siblings)
     if config.other_language != "off":
-        yield "other_language", checks.other_language(text, prompt)
+        yield (
+            "other_language",
+            checks.other_language(text, prompt) or (_language(text, prompt) if config.languages else None),
+        )
     if config.wrong_encoding != "off":
         yield "wrong_encoding", checks.wrong_encoding(text)
+
+
+def _language(text: str, prompt: str) -> str | None:
+    from pairloop.curation.languages import another_language
+
+    return another_language(text, prompt)
 
 
 def _found(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pairloop.config.models import CurationConfig
-from pairloop.curation import EvaluationTexts, checks, curate
+from pairloop.curation import EvaluationTexts, checks, curate, languages
 from pairloop.curation.clusters import overview
 from pairloop.curation.overlap import texts_of
-from pairloop.errors import DataError
+from pairloop.errors import DataError, MissingExtra
 from pairloop.records import Choice, RecordedVote, SourceResponse, SourceRow
 
 LONG = "This answer has quite a number of words and it says all that it wants to say."
@@ -254,3 +255,23 @@ def test_outliers_are_reported_or_leave_with_their_row():
     assert [r.prompt for r in gone.rows] == topics()[:-2]
     assert all("outlier" in rejected.reason for rejected in gone.rejected)
     assert curate(rows, settings(outlier="off"), None).clusters == []
+
+
+GERMAN = "Gehen Sie bitte zum Schalter und zeigen Sie dort Ihre Karte vor, dann wird sie verlängert."
+ENGLISH = "Please go to the desk and show your card there, and then it will be renewed for another year."
+
+
+def test_languages_of_one_script_are_told_apart_when_wanted():
+    pytest.importorskip("lingua", reason="needs lingua-language-detector")
+    rows = [row(GERMAN, ENGLISH, "Ja.", prompt="How do I renew my library card before it runs out next month?")]
+    assert curate(rows, settings(other_language="report"), None).findings == []
+    (found,) = curate(rows, settings(other_language="report", languages=True), None).findings
+    assert (found.response, found.why) == (1, "written in German, the prompt in English")
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lingua", None)
+    languages._detector.cache_clear()
+    languages.language.cache_clear()
+    with pytest.raises(MissingExtra, match=r"curation\.languages needs the package 'lingua'"):
+        curate([row(GERMAN, ENGLISH)], settings(other_language="report", languages=True), None)
