@@ -128,8 +128,8 @@ def keys_not_stored_before_the_push() -> None:
 
     plan_of = select._plan
 
-    def plan_and_push(ctx: Any, current: Any, n: int) -> Any:
-        plan = plan_of(ctx, current, n)
+    def plan_and_push(ctx: Any, current: Any, n: int, held: Any) -> Any:
+        plan = plan_of(ctx, current, n, held)
         pairs = {pair.id: pair for pair in plan.pairs}
         prompts = {prompt.id: prompt for prompt, _, _ in ctx.store.pool.prompts()}
         responses = {response.id: response for response in ctx.store.pool.responses()}
@@ -253,9 +253,9 @@ def campaign_named_by_the_process() -> None:
 
     plan_of = select._plan
 
-    def plan(ctx: Any, current: Any, n: int) -> Any:
+    def plan(ctx: Any, current: Any, n: int, held: Any) -> Any:
         epoch_of[:] = [ctx.store.get_meta("epoch")]
-        return plan_of(ctx, current, n)
+        return plan_of(ctx, current, n, held)
 
     select._plan = plan
     select.assignment_key = lambda campaign, *rest: key_of(json.dumps([campaign, *epoch_of]), *rest)
