@@ -13,10 +13,10 @@ from pairloop.config.template import template
 from pairloop.errors import NoSignal, UsageError
 from pairloop.exports.rows import preference_rows
 from pairloop.kit.atomic import disk_errors, write_atomic
-from pairloop.kit.ids import prompt_id, response_id
+from pairloop.kit.ids import lone_view
 from pairloop.posterior import FloatArray
 from pairloop.protocols import Progress, RewardModel
-from pairloop.records import PromptContent, ResponseView, Vote
+from pairloop.records import PromptContent, Vote
 from pairloop.registry import Registry
 from pairloop.remeasure import remeasured
 from pairloop.report import write_report as write_page
@@ -94,9 +94,7 @@ def score(campaign: Campaign, prompt: PromptContent, responses: Sequence[str]) -
     Raises:
         NoSignal: no reward model has been trained yet.
     """
-    number = prompt_id(prompt)
-    views = [ResponseView(response_id(number, text), number, prompt, text, number) for text in responses]
-    return reward_model(campaign).score(views)
+    return reward_model(campaign).score([lone_view(prompt, text) for text in responses])
 
 
 def write_report(campaign: Campaign, path: str | Path) -> Path:

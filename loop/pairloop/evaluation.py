@@ -10,7 +10,7 @@ from pairloop.errors import ModelError
 from pairloop.metrics import Estimate
 from pairloop.posterior import PreferencePosterior
 from pairloop.protocols import BoolArray, RewardModel, TrainingData
-from pairloop.votes import MeasuredVotes
+from pairloop.votes import MeasuredVotes, occurring
 
 FEWEST = 20  # votes below which an arm is not compared: the interval would say nothing
 
@@ -66,8 +66,8 @@ def compare_arms(
         "random": np.sort(rng.choice(control, n, replace=False)),
         "active": np.sort(rng.choice(active, n, replace=False)),
     }
-    looked_at, index = np.unique(holdout.pairs, return_inverse=True)
-    shown, pairs = [data.responses[row] for row in looked_at], index.reshape(-1, 2)
+    looked_at, pairs = occurring(holdout.pairs)
+    shown = [data.responses[row] for row in looked_at]
     losses = {}
     for name, rows in arms.items():
         model = new_model()

@@ -172,7 +172,8 @@ def load_pool(store: Store) -> Pool:
 def _texts(store: Store, prompts: Sequence[Prompt], sides: Mapping[str, Split]) -> _Texts:
     number = {prompt.id: i for i, prompt in enumerate(prompts)}
     group_number = {group: i for i, group in enumerate(sides)}
-    stored, of = store.pool.responses(), [number[r.prompt_id] for r in store.pool.responses()]
+    stored = store.pool.responses()
+    of = [number[r.prompt_id] for r in stored]
     responses = tuple(
         ResponseView(r.id, r.prompt_id, prompts[i].content, r.text, prompts[i].group, r.metadata)
         for r, i in zip(stored, of, strict=True)

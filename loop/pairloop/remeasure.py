@@ -16,7 +16,7 @@ from pairloop.parts import Parts
 from pairloop.pool import load_pool
 from pairloop.store import Store
 from pairloop.store.models import ModelRow
-from pairloop.votes import MeasuredVotes, holdout_votes, measured
+from pairloop.votes import MeasuredVotes, holdout_votes, measured, occurring
 
 MOST = 20  # models that are loaded again: bounds the time of a report on a long campaign
 
@@ -30,9 +30,9 @@ def remeasured(store: Store, parts: Parts, *, seed: int, most: int = MOST) -> di
     held = measured(pool, holdout_votes(pool, store.annotations.votes()))
     if len(held) == 0:
         return {}
-    rows, local = np.unique(held.pairs, return_inverse=True)
+    rows, local = occurring(held.pairs)
     responses = [pool.responses[row] for row in rows]
-    votes = MeasuredVotes(local.reshape(held.pairs.shape).astype(np.int32), held.outcome, held.group)
+    votes = MeasuredVotes(local, held.outcome, held.group)
     found: dict[int, dict[str, Any]] = {}
     with numeric_threads(1):
         for row in _spaced([row for row in store.models.all("reward") if row.artifact is not None], most):

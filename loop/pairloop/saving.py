@@ -23,7 +23,7 @@ from pairloop.kit.seeds import generator
 from pairloop.posterior import FloatArray, IntArray, PreferencePosterior
 from pairloop.protocols import BoolArray, RewardModel, TrainingData
 from pairloop.records import ResponseView
-from pairloop.votes import MeasuredVotes
+from pairloop.votes import MeasuredVotes, occurring
 
 FRACTIONS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2, 2.0)
 FEWEST = 20  # votes of each arm below which there is nothing to compare
@@ -64,7 +64,7 @@ def judge(
     n = min(len(control), len(active), MOST)
     if n < FEWEST or not len(votes):
         return None
-    looked_at, pairs, sample = _only(votes.pairs, sample)
+    looked_at, pairs, sample = occurring(votes.pairs, sample)
     votes = replace(votes, pairs=pairs)
     shown = [data.responses[row] for row in looked_at]
     model = _shadow(new_model, data, shown, _drawn(control, n, seed, "random"), seed)
@@ -89,14 +89,6 @@ def judge(
         "bounds": [bound for bound, _ in measured.values()],
         "differences": [found for _, found in measured.values()],
     }
-
-
-def _only(*pairs: IntArray) -> tuple[IntArray, ...]:
-    """The rows that occur in any of these (M, 2) pairs, and the pairs in terms of them."""
-    rows, index = np.unique(np.concatenate([each.ravel() for each in pairs]), return_inverse=True)
-    ends = np.cumsum([each.size for each in pairs])[:-1]
-    parts = np.split(index.ravel(), ends)
-    return rows, *(part.reshape(-1, 2) for part in parts)
 
 
 def _drawn(rows: IntArray, n: int, seed: int, arm: str) -> IntArray:

@@ -58,6 +58,13 @@ def training_data(pool: Pool, votes: Sequence[Vote]) -> TrainingData:
     )
 
 
+def occurring(*pairs: IntArray) -> tuple[IntArray, ...]:
+    """(K,) the rows that occur in any of these (M, 2) pairs, then each of the pairs in terms of them."""
+    rows, index = np.unique(np.concatenate([each.ravel() for each in pairs]), return_inverse=True)
+    ends = np.cumsum([each.size for each in pairs])[:-1]
+    return rows, *(part.reshape(-1, 2).astype(np.int32) for part in np.split(index.ravel(), ends))
+
+
 @dataclass(frozen=True, slots=True)
 class MeasuredVotes:
     """Decisive votes as arrays: (N, 2) rows left first, (N,) outcomes (0 left, 1 right), (N,) group numbers."""

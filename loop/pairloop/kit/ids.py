@@ -9,7 +9,7 @@ single-character typo and every swap of neighbours.
 import hashlib
 
 from pairloop.kit.canonical import digest
-from pairloop.records import Message, Pair, PromptContent
+from pairloop.records import Message, Pair, PromptContent, ResponseView
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # 31 characters, a prime: no 0/o, 1/l/i
 _BASE = len(_ALPHABET)
@@ -53,6 +53,12 @@ def prompt_id(content: PromptContent) -> str:
 def response_id(prompt: str, text: str) -> str:
     """Id of a response text to the prompt with this id: "r" and 20 hex digits."""
     return "r" + digest(["response", prompt, text])[:20]
+
+
+def lone_view(prompt: PromptContent, text: str) -> ResponseView:
+    """A response that may be in no pool, as models see it: its prompt is a group of its own."""
+    number = prompt_id(prompt)
+    return ResponseView(response_id(number, text), number, prompt, text, number)
 
 
 def make_pair(prompt: str, one: str, other: str) -> Pair:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pairloop.kit.ids import prompt_id, response_id
+from pairloop.kit.ids import lone_view
 from pairloop.kit.threads import numeric_threads
 from pairloop.parts import Parts
 from pairloop.protocols import RewardModel
-from pairloop.records import PromptContent, ResponseView
+from pairloop.records import PromptContent
 from pairloop.steps.contract import calling, checked_posterior
 from pairloop.store import Store
 
@@ -33,7 +33,7 @@ class CurrentModel:
             found = self._current()
             if found is None or not questions:
                 return None if found is None else (found[0], [])
-            views = [view for question in questions for view in _views(question)]
+            views = [lone_view(prompt, text) for prompt, *texts in questions for text in texts]
             with numeric_threads(self._threads), calling("reward model", found[0][:12]):
                 posterior = checked_posterior(found[1].posterior(views), len(views))
             rows = np.arange(len(views), dtype=np.int32).reshape(-1, 2)
@@ -48,9 +48,3 @@ class CurrentModel:
                 path = store.artifacts.path(row.artifact)
                 self._loaded = (row.artifact, self._parts.load_reward_model(path, cached=False))
             return self._loaded
-
-
-def _views(question: tuple[PromptContent, str, str]) -> list[ResponseView]:
-    prompt, *texts = question
-    number = prompt_id(prompt)
-    return [ResponseView(response_id(number, text), number, prompt, text, number) for text in texts]
