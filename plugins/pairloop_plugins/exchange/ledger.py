@@ -6,9 +6,7 @@ identities.
 """
 
 import json
-import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from pairloop.records import Annotation, Choice, Page
 from pairloop_plugins.exchange.reading import Asked, Statement
 from pairloop_plugins.exchange.rows import fingerprint
 from pairloop_plugins.exchange.writing import Question, cell_text
-from pairloop_plugins.sqlite_errors import sqlite_errors
+from pairloop_plugins.sqlite_errors import OwnFile, sqlite_errors
 
 PAGE = 500
 """Most answers a page holds."""
@@ -79,7 +77,7 @@ class Seen:
     problems: tuple[str, ...] | None
 
 
-class Ledger:
+class Ledger(OwnFile):
     """The file. What changes it happens inside `transaction`."""
 
     def __init__(self, path: Path, backend: str) -> None:
@@ -88,30 +86,8 @@ class Ledger:
         Raises:
             StorageFull: it cannot be written. CorruptionDetected: it is no SQLite file.
         """
-        self._path = path
+        super().__init__(path, _SCHEMA)
         self._backend = backend
-        with sqlite_errors(self._path):
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-            try:
-                self._db.execute("PRAGMA journal_mode=DELETE")
-                self._db.execute("PRAGMA synchronous=FULL")
-                self._db.executescript(_SCHEMA)
-            except sqlite3.Error:
-                self._db.close()
-                raise
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Committed at the end of the block, rolled back when it raises."""
-        with sqlite_errors(self._path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
 
     # ---------------------------------------------------------------------------------------- questions
 
@@ -270,10 +246,6 @@ class Ledger:
             ).fetchall()
         annotations = tuple(self._annotation(*row[1:]) for row in rows[:PAGE])
         return Page(annotations, str(rows[:PAGE][-1][0]) if rows else start, len(rows) > PAGE)
-
-    def close(self) -> None:
-        """Close the file; may be called twice."""
-        self._db.close()
 
     def _annotation(
         self, key: str, annotator: str, revision: int, content: str, deleted: int, shown: int

@@ -6,9 +6,7 @@ transaction with where to read on. Were the file lost, the server would bring th
 
 import json
 import secrets
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 from pairloop.errors import BackendRejected
 from pairloop.records import Page, RefusedFile
 from pairloop_plugins.label_studio.codec import NAME, vote
-from pairloop_plugins.sqlite_errors import sqlite_errors
+from pairloop_plugins.sqlite_errors import OwnFile, sqlite_errors
 
 PAGE = 500
 """Most answers a page holds."""
@@ -98,7 +96,7 @@ class Adopted:
     texts: str
 
 
-class Ledger:
+class Ledger(OwnFile):
     """The file. What changes it happens inside `transaction`."""
 
     def __init__(self, path: Path) -> None:
@@ -107,34 +105,9 @@ class Ledger:
         Raises:
             StorageFull: it cannot be written. CorruptionDetected: it is no SQLite file.
         """
-        self._path = path
-        with sqlite_errors(path):
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-            try:
-                self._db.execute("PRAGMA journal_mode=DELETE")
-                self._db.execute("PRAGMA synchronous=FULL")
-                self._db.executescript(_SCHEMA)
-                self._db.execute("INSERT OR IGNORE INTO fact VALUES ('name', ?)", (secrets.token_hex(6),))
-            except sqlite3.Error:
-                self._db.close()
-                raise
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Committed at the end of the block, rolled back when it raises."""
-        with sqlite_errors(self._path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def close(self) -> None:
-        """Close the file; may be called twice."""
-        self._db.close()
+        super().__init__(path, _SCHEMA)
+        with self.transaction():
+            self._db.execute("INSERT OR IGNORE INTO fact VALUES ('name', ?)", (secrets.token_hex(6),))
 
     # -------------------------------------------------------------------------------------------- facts
 
